@@ -1,0 +1,1 @@
+"""What went wrong on the phones, and what we do about it."""

@@ -1,0 +1,1 @@
+"""Parsers: the bytes of one payload in, one `Crash` out."""

@@ -1,0 +1,1 @@
+"""Which reports share a cause."""

@@ -1,0 +1,1 @@
+"""What a device sends and whether we take it, as plain rules."""

@@ -1,0 +1,1 @@
+"""The fleet: which phones, running what, under whose consent."""
