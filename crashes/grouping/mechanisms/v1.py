@@ -1,0 +1,315 @@
+"""Mechanism v1: exact key first, then a weighted alignment against a few likely variants.
+
+1. `prepare` turns a crash into a `GroupingInput`. Its exact key hashes the type and the collapsed
+   own frames; equal keys are one variant, without any scoring.
+2. `index_terms` gives 64-bit terms for the own frames and their adjacent pairs. The rarest of them
+   find at most 64 candidates (`crashes.grouping.index`).
+3. A cheap edit similarity (Indel over the frames) keeps the best 16.
+4. `score` aligns two stacks. With p = the frames before a frame (foreign ones count 0.03), a frame
+   weighs (1 + p)^-DECAY * exp(-COMMON * share of variants that have it) * (1 or 0.03). Equal
+   frames are paired in order and earn both weights times exp(-DRIFT * difference in p); unpaired
+   frames lose theirs, unless an unpaired frame of the same class or file stands on the other side
+   (renamed, split, wrapped), which cancels the loss. Divided by all weights this lies in [-1, 1].
+   Different types and different message words cost, equal words earn.
+5. `best_match` joins the best variant from THRESHOLD on and names further variants at LINK or
+   above, whose issues belong together. Without own frames nothing joins: only the exact key counts.
+
+    >>> best_match(prepare(crash, package="com.example"), candidates, stats).joined
+    17
+
+The constants are one set for all kinds of crashes, chosen on labeled development data; see
+`docs/grouping.md`. Frozen once released: copy, then change the copy.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from hashlib import blake2b, sha256
+from typing import NamedTuple
+
+from rapidfuzz.distance import Indel
+
+from crashes.grouping import evidence, signature
+from crashes.grouping.values import (
+    Candidate,
+    Decision,
+    FramePair,
+    FrameStats,
+    GroupingInput,
+    Match,
+)
+from crashes.stack import Crash, CrashKind
+
+NAME = "v1"
+
+THRESHOLD = 0.20
+LINK = THRESHOLD + 0.30
+SIMILAR = THRESHOLD - 0.25
+
+DECAY = 0.73
+COMMON = 4.4
+DRIFT = 0.24
+FOREIGN = 0.03
+TYPE_COST = 0.49
+WORDS_GAIN = 0.275
+WORDS_COST = 0.163
+GATE = 16
+
+_CLASSES = {
+    CrashKind.JAVA_CRASH: "managed",
+    CrashKind.NATIVE_CRASH: "native",
+    CrashKind.KERNEL_PANIC: "kernel",
+    CrashKind.REBOOT: "kernel",
+}
+
+
+# Input ----------------------------------------------------------------------------------------
+
+
+def prepare(crash: Crash, *, package: str | None) -> GroupingInput:
+    """What grouping looks at. `package` names the program if the crash does not know better."""
+    found = evidence.gather(crash)
+    own = tuple(token.text for token in found.own)
+    keyed = _collapsed(own or tuple(token.text for token in found.tokens))
+    scope = _scope(crash, package)
+    return GroupingInput(
+        mechanism=NAME,
+        scope=scope,
+        signature=signature.describe(found),
+        exact_key=exact_key(scope, found.type, keyed),
+        exception_type=found.type,
+        tokens=tuple(token.text for token in found.tokens),
+        homes=tuple(token.home for token in found.tokens),
+        in_app=tuple(token.in_app for token in found.tokens),
+        words=found.words,
+        explanation=(*found.notes, *_key_notes(scope, own, keyed)),
+    )
+
+
+def exact_key(scope: str, kind_type: str, tokens: Sequence[str]) -> str:
+    """Hex SHA-256 over scope, type and frames; the mechanism is part of it."""
+    return sha256("\n".join((NAME, scope, kind_type, *tokens)).encode()).hexdigest()
+
+
+def _scope(crash: Crash, package: str | None) -> str:
+    """Kind class and program: crashes of different programs are never compared."""
+    program = package or crash.package or crash.process or "unknown"
+    if crash.kind in (CrashKind.KERNEL_PANIC, CrashKind.REBOOT):
+        program = "kernel"
+    return f"{_CLASSES.get(crash.kind, str(crash.kind))}/{program}"
+
+
+def _collapsed(tokens: Iterable[str]) -> tuple[str, ...]:
+    kept: list[str] = []
+    for token in tokens:
+        if not kept or kept[-1] != token:
+            kept.append(token)
+    return tuple(kept)
+
+
+def _key_notes(scope: str, own: Sequence[str], keyed: Sequence[str]) -> Iterable[str]:
+    yield f"compared within {scope}"
+    if own:
+        yield f"{len(own)} own frames, innermost {own[0]}"
+        yield f"exact key over the type and {len(keyed)} own frames"
+    else:
+        yield "no own frame is known: only an equal stack joins"
+        yield f"exact key over the type and {len(keyed)} frames"
+
+
+# Terms ----------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=131_072)
+def term(text: str) -> int:
+    """A signed 64-bit hash that fits a BIGINT column."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def index_terms(item: GroupingInput) -> tuple[int, ...]:
+    """Terms of the own frames and of adjacent pairs, without repetition, innermost first."""
+    own = _collapsed(item.own_tokens)
+    singles = [term(token) for token in own]
+    pairs = [term(f"{inner}\n{outer}") for inner, outer in zip(own, own[1:], strict=False)]
+    return tuple(dict.fromkeys([*singles, *pairs]))
+
+
+# Score ----------------------------------------------------------------------------------------
+
+
+class _Spot(NamedTuple):
+    """One frame: its index, the weighted frames before it, its weight, its class or file."""
+
+    index: int
+    position: float
+    weight: float
+    home: str
+
+
+_Profile = dict[str, list[_Spot]]
+
+
+@lru_cache(maxsize=8192)
+def _profile(
+    tokens: tuple[str, ...], homes: tuple[str, ...], in_app: tuple[bool, ...]
+) -> _Profile:
+    """The spots of every token, before rarity. Pure in its arguments, hence cached."""
+    profile: _Profile = {}
+    position = 0.0
+    for index, (token, home, own) in enumerate(zip(tokens, homes, in_app, strict=True)):
+        share = 1.0 if own else FOREIGN
+        weight = share * math.pow(1.0 + position, -DECAY)
+        profile.setdefault(token, []).append(_Spot(index, position, weight, home))
+        position += share
+    return profile
+
+
+def profile_of(item: GroupingInput) -> _Profile:
+    """Positions and weights of the frames, by token."""
+    return _profile(item.tokens, item.homes, item.in_app)
+
+
+def score(left: GroupingInput, right: GroupingInput, *, stats: FrameStats) -> Match:
+    """How alike two inputs are; symmetric, and highest for an input with itself."""
+    frames, pairs, kinships = _align(profile_of(left), profile_of(right), stats)
+    kind_type = -TYPE_COST if left.exception_type != right.exception_type else 0.0
+    message = _message_score(left.words, right.words)
+    return Match(
+        total=frames + kind_type + message,
+        frames=frames,
+        type=kind_type,
+        message=message,
+        pairs=pairs,
+        kinships=kinships,
+    )
+
+
+def _rarity(token: str, stats: FrameStats) -> float:
+    count = stats.frequency.get(term(token), 0)
+    return math.exp(-COMMON * count / stats.total) if count else 1.0
+
+
+def _align(
+    left: _Profile, right: _Profile, stats: FrameStats
+) -> tuple[float, tuple[FramePair, ...], int]:
+    """The frames' part of the score, its pairs, and how many losses kinship cancelled."""
+    earned = weight = 0.0
+    pairs: list[tuple[int, int, str, float]] = []
+    alone_left: list[tuple[str, float]] = []
+    alone_right: list[tuple[str, float]] = []
+    for token, spots in left.items():
+        rarity = _rarity(token, stats)
+        others = right.get(token, ())
+        for one, other in zip(spots, others, strict=False):
+            both = (one.weight + other.weight) * rarity
+            gain = both * math.exp(-DRIFT * abs(one.position - other.position))
+            earned += gain
+            weight += both
+            pairs.append((one.index, other.index, token, gain))
+        alone_left += [(spot.home, spot.weight * rarity) for spot in spots[len(others) :]]
+    for token, spots in right.items():
+        paired = len(left.get(token, ()))
+        if paired < len(spots):
+            rarity = _rarity(token, stats)
+            alone_right += [(spot.home, spot.weight * rarity) for spot in spots[paired:]]
+    lost, kinships = _losses(alone_left, alone_right)
+    weight += sum(part for _, part in alone_left) + sum(part for _, part in alone_right)
+    if not weight:
+        return -1.0, (), 0
+    shared = tuple(FramePair(a, b, token, gain / weight) for a, b, token, gain in pairs)
+    return (earned - lost) / weight, shared, kinships
+
+
+def _losses(
+    left: Sequence[tuple[str, float]], right: Sequence[tuple[str, float]]
+) -> tuple[float, int]:
+    """The weight of unpaired frames that have no kin on the other side, and how many have."""
+    homes_left = {home for home, _ in left if home}
+    homes_right = {home for home, _ in right if home}
+    common = homes_left & homes_right
+    lost = sum(part for home, part in (*left, *right) if home not in common)
+    return lost, sum(home in common for home, _ in (*left, *right))
+
+
+def _message_score(left: tuple[int, ...], right: tuple[int, ...]) -> float:
+    """Jaccard of the words, scaled; nothing if one side says nothing."""
+    if not left or not right:
+        return 0.0
+    one, other = frozenset(left), frozenset(right)
+    jaccard = len(one & other) / len(one | other)
+    return WORDS_GAIN * jaccard - WORDS_COST * (1.0 - jaccard)
+
+
+# Decision -------------------------------------------------------------------------------------
+
+
+def gate(item: GroupingInput, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates worth aligning: the GATE nearest by edit similarity of the frames."""
+    if len(candidates) <= GATE:
+        return list(candidates)
+    own = _coded(item)
+    near = [
+        (-Indel.normalized_similarity(own, _coded(candidate.input)), rank)
+        for rank, candidate in enumerate(candidates)
+    ]
+    return [candidates[rank] for _, rank in sorted(near)[:GATE]]
+
+
+def _coded(item: GroupingInput) -> tuple[int, ...]:
+    return tuple(term(token) for token in _collapsed(item.own_tokens))
+
+
+def best_match(
+    item: GroupingInput, candidates: Sequence[Candidate], stats: FrameStats
+) -> Decision:
+    """Which candidate the crash joins. Without own frames it never joins a different key."""
+    if not any(item.in_app):
+        return Decision(None, None, THRESHOLD, explanation=("no own frame to compare",))
+    matches = {
+        candidate.id: score(item, candidate.input, stats=stats)
+        for candidate in gate(item, candidates)
+    }
+    ranked = sorted(((key, match.total) for key, match in matches.items()), key=_best_first)
+    if not ranked:
+        return Decision(None, None, THRESHOLD, explanation=("nothing alike is stored",))
+    best, value = ranked[0]
+    joined = best if value >= THRESHOLD else None
+    return Decision(
+        joined=joined,
+        score=value,
+        threshold=THRESHOLD,
+        match=matches[best],
+        ranked=tuple(ranked),
+        links=tuple(key for key, total in ranked if total >= LINK and key != joined),
+        similar=tuple(key for key, total in ranked if SIMILAR <= total < THRESHOLD),
+        explanation=explain(item, matches[best], joined=joined, ranked=ranked),
+    )
+
+
+def _best_first(entry: tuple[int, float]) -> tuple[float, int]:
+    return -entry[1], entry[0]
+
+
+def explain(
+    item: GroupingInput,
+    match: Match,
+    *,
+    joined: int | None,
+    ranked: Sequence[tuple[int, float]],
+) -> tuple[str, ...]:
+    """The decision in sentences."""
+    verdict = "joined" if joined is not None else "not joined"
+    own = sum(item.in_app)
+    equal = sum(item.in_app[pair.left] for pair in match.pairs)
+    lines = [
+        f"{verdict} at {match.total:.2f}, threshold {THRESHOLD:.2f}",
+        f"{equal} of {own} own frames equal, worth {match.frames:+.2f}",
+    ]
+    if match.kinships:
+        lines.append(f"{match.kinships} differing frames share a class or file")
+    lines.append("type equal" if not match.type else f"type differs, {match.type:+.2f}")
+    if match.message:
+        lines.append(f"message words worth {match.message:+.2f}")
+    if len(ranked) > 1:
+        lines.append(f"next best {ranked[1][1]:.2f}")
+    return tuple(lines)
