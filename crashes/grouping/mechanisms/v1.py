@@ -54,6 +54,7 @@ TYPE_COST = 0.49
 WORDS_GAIN = 0.275
 WORDS_COST = 0.163
 GATE = 16
+HOMES = 3
 
 _CLASSES = {
     CrashKind.JAVA_CRASH: "managed",
@@ -131,7 +132,9 @@ def index_terms(item: GroupingInput) -> tuple[int, ...]:
     own = _collapsed(item.own_tokens)
     singles = [term(token) for token in own]
     pairs = [term(f"{inner}\n{outer}") for inner, outer in zip(own, own[1:], strict=False)]
-    return tuple(dict.fromkeys([*singles, *pairs]))
+    owners = (home for home, is_own in zip(item.homes, item.in_app, strict=True) if is_own and home)
+    homes = [term(f"home {home}") for home in list(dict.fromkeys(owners))[:HOMES]]
+    return tuple(dict.fromkeys([*singles, *pairs, *homes]))
 
 
 # Score ----------------------------------------------------------------------------------------
