@@ -42,6 +42,22 @@ class CrashKind(StrEnum):
     ERROR = "error"
 
 
+class PayloadFormat(StrEnum):
+    """The formats a payload may claim to be."""
+
+    JAVA_STACKTRACE = "java_stacktrace"
+    TOMBSTONE_TEXT = "tombstone_text"
+    TOMBSTONE_PROTO = "tombstone_proto"
+    ANR_TRACES = "anr_traces"
+    DROPBOX = "dropbox"
+    KERNEL_LOG = "kernel_log"
+    MINIDUMP = "minidump"
+    MICRODUMP = "microdump"
+    ACRA_JSON = "acra_json"
+    LOGCAT = "logcat"
+    NONE = "none"
+
+
 class FrameStatus(StrEnum):
     """How far the name of a frame can be trusted, and why it may have none.
 

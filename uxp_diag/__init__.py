@@ -1,1 +1,4 @@
-"""The project: wiring and what every app shares."""
+"""The project: wiring and what every app shares.
+
+Nothing is imported here: the sandbox's children live in this package and know no framework.
+"""

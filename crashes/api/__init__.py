@@ -1,0 +1,1 @@
+"""The endpoints of crashes: uploads of devices, and the staff API."""

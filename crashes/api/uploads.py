@@ -1,0 +1,134 @@
+"""`POST reports/`: a device hands in one report.
+
+The answer comes when the report is durable and before anybody has looked into it. A replay of the
+same report id is answered `duplicate`, whatever became of the first.
+"""
+
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from crashes.intake.report import MalformedReport, Report, decode_report, payload_bytes
+from crashes.services.acceptance import (
+    Acceptance,
+    IntakeUnavailable,
+    Upload,
+    accept_reports,
+)
+from crashes.tasks import ring
+from devices.api.auth import SENDERS
+from devices.selectors.access import Sender
+from uxp_diag.api.body import BodyLimits, Part, read_body, read_multipart
+from uxp_diag.api.permissions import AnyCredential
+from uxp_diag.api.problem import Problem
+
+REPORT_LIMITS = BodyLimits()
+"""25 MiB on the wire, 100 MiB unpacked: a minidump with its context fits, a bugreport does not."""
+
+
+class AcceptedSchema(serializers.Serializer):
+    """The answer to one report."""
+
+    report_id = serializers.UUIDField()
+    status = serializers.ChoiceField(["accepted", "duplicate"])
+    want = serializers.ListField(child=serializers.CharField())
+    advice = serializers.ListField(child=serializers.DictField())
+
+
+class ReportUploadView(APIView):
+    """`POST reports/`, JSON or multipart."""
+
+    authentication_classes = SENDERS
+    permission_classes = [AnyCredential]
+
+    @extend_schema(
+        operation_id="upload_report",
+        request={
+            "application/json": OpenApiTypes.OBJECT,
+            "multipart/form-data": {
+                "type": "object",
+                "properties": {
+                    "report": {"type": "string", "description": "the report as JSON"},
+                    "payload": {"type": "string", "format": "binary"},
+                },
+                "required": ["report"],
+            },
+        },
+        responses={202: AcceptedSchema},
+    )
+    def post(self, request: Request) -> Response:
+        """Take one report; 202 once it is durable."""
+        sender: Sender = request.auth  # type: ignore[assignment]
+        refuse_without_consent(sender)
+        report, payload = _read_report(request)
+        upload = Upload(
+            program_id=sender.program_id,
+            device_id=sender.device_id,
+            model=sender.model,
+            report=report,
+            payload=payload,
+            received_at=timezone.now(),
+        )
+        try:
+            (receipt,) = accept_reports([upload])
+        except IntakeUnavailable as problem:
+            raise unavailable(problem) from problem
+        if receipt.acceptance is Acceptance.CONSENT_WITHDRAWN:
+            raise consent_problem(has_withdrawn=True)
+        if receipt.pk is not None:
+            ring([receipt.pk])
+        answer = {
+            "report_id": str(report.report_id),
+            "status": receipt.acceptance.value,
+            "want": [],
+            "advice": [],
+        }
+        return Response(answer, status=202)
+
+
+def refuse_without_consent(sender: Sender) -> None:
+    """Raise Problem 403 when the phone's owner does not allow development."""
+    if not sender.allows_development:
+        raise consent_problem(has_withdrawn=sender.has_withdrawn)
+
+
+def consent_problem(*, has_withdrawn: bool) -> Problem:
+    """The 403 of a phone whose owner said no, or never said yes."""
+    if has_withdrawn:
+        return Problem(403, "consent_withdrawn", "The owner has withdrawn consent.")
+    return Problem(403, "consent_missing", "The owner has not given consent.")
+
+
+def unavailable(problem: IntakeUnavailable) -> Problem:
+    """The 503 of a door that cannot keep what it is given."""
+    return Problem(
+        503, "intake_unavailable", str(problem), retry=True, headers={"Retry-After": "30"}
+    )
+
+
+def _read_report(request: Request) -> tuple[Report, bytes]:
+    """The report and its payload. Raises Problem."""
+    content_type = request.headers.get("Content-Type", "").strip().lower()
+    raw = request._request
+    try:
+        if content_type.startswith("multipart/"):
+            return _from_parts(read_multipart(raw, REPORT_LIMITS))
+        report = decode_report(read_body(raw, REPORT_LIMITS))
+        return report, payload_bytes(report.payload)
+    except MalformedReport as problem:
+        status = 400 if problem.code == "malformed_json" else 422
+        raise Problem(status, problem.code, problem.detail) from None
+
+
+def _from_parts(parts: list[Part]) -> tuple[Report, bytes]:
+    by_name = {part.name: part.content for part in reversed(parts)}
+    if "report" not in by_name:
+        raise Problem(422, "report_part_missing", "The multipart body has no part `report`.")
+    report = decode_report(by_name["report"])
+    if "payload" in by_name:
+        return report, by_name["payload"]
+    return report, payload_bytes(report.payload)

@@ -1,0 +1,154 @@
+"""One report as a device sends it: which keys we know, how long they may be.
+
+Decoding is an allow-list: what is not named here is dropped. The payload passes through as text or
+bytes; nothing looks inside it before a worker does. Lengths are in characters.
+"""
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+
+from crashes.stack import CrashKind, PayloadFormat
+
+Text40 = Annotated[str, msgspec.Meta(max_length=40)]
+Text100 = Annotated[str, msgspec.Meta(max_length=100)]
+Text200 = Annotated[str, msgspec.Meta(max_length=200)]
+Digits3 = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{0,3}$")]
+VersionCode = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class MalformedReport(Exception):
+    """The report cannot be taken. `code` is stable; the detail names the field, not its value."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+class Software(msgspec.Struct, frozen=True):
+    """What the phone ran."""
+
+    build_fingerprint: Text200 = ""
+    os_version: Text40 = ""
+    os_build: Text100 = ""
+    security_patch: Text40 = ""
+    kernel: Text200 = ""
+    modem: Text200 = ""
+
+
+class App(msgspec.Struct, frozen=True):
+    """The app of the crashed process."""
+
+    package: Text200 = ""
+    version_name: Text100 = ""
+    version_code: VersionCode | None = None
+    foreground: bool | None = None
+
+
+class Network(msgspec.Struct, frozen=True):
+    """Country and operator codes."""
+
+    mcc: Digits3 = ""
+    mnc: Digits3 = ""
+
+
+class Battery(msgspec.Struct, frozen=True):
+    """The battery at that moment: percent, degrees Celsius."""
+
+    level: float | None = None
+    temperature_c: float | None = None
+    charging: bool | None = None
+
+
+class Payload(msgspec.Struct, frozen=True):
+    """The dump inside the JSON form: text, or base64 for binary formats."""
+
+    format: PayloadFormat = PayloadFormat.NONE
+    text: str | None = None
+    base64: str | None = None
+
+
+class Report(msgspec.Struct, frozen=True):
+    """One occurrence on one device."""
+
+    report_id: UUID
+    kind: CrashKind
+    occurred_at: datetime | None = None
+    uptime_ms: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
+    boot_id: Text100 = ""
+    process: Text200 = ""
+    software: Software = Software()
+    app: App = App()
+    network: Network = Network()
+    battery: Battery = Battery()
+    payload: Payload = Payload()
+
+
+_decoder = msgspec.json.Decoder(Report)
+
+
+def decode_report(document: bytes) -> Report:
+    """The report in a JSON document. Raises MalformedReport."""
+    try:
+        return _decoder.decode(document)
+    except msgspec.ValidationError as error:
+        raise MalformedReport("invalid_field", _without_values(str(error))) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise MalformedReport("malformed_json", "the report is not valid JSON") from None
+
+
+def _without_values(message: str) -> str:
+    """Msgspec's message less anything the sender wrote, which could hold an identifier."""
+    reason, separator, place = message.rpartition(" - at ")
+    if not separator:
+        reason, place = message, "`$`"
+    return f"{reason.partition(' value ')[0].strip()} at {place}"
+
+
+def payload_bytes(payload: Payload) -> bytes:
+    """The dump of the JSON form as bytes. Raises MalformedReport for damaged base64."""
+    if payload.base64 is not None:
+        try:
+            return base64.b64decode(payload.base64, validate=True)
+        except (binascii.Error, ValueError):
+            raise MalformedReport("invalid_field", "not base64 at `$.payload.base64`") from None
+    return (payload.text or "").encode("utf-8", "surrogatepass")
+
+
+def occurred_at(report: Report, *, received_at: datetime) -> datetime:
+    """The moment of the occurrence in UTC, as the device's clock told it.
+
+    A clock that was not set (before 2015) or runs ahead by more than a day is not believed: then
+    it is the moment of arrival. See payloads.md 4.7; part of the envelope keeps the original.
+    """
+    said = report.occurred_at
+    if said is None:
+        return received_at
+    said = said.replace(tzinfo=UTC) if said.tzinfo is None else said.astimezone(UTC)
+    ahead = (said - received_at).total_seconds() > 24 * 3600
+    if said.year < _FIRST_BELIEVABLE_YEAR or ahead:
+        return received_at
+    return said
+
+
+_FIRST_BELIEVABLE_YEAR = 2015
+
+
+def envelope_of(report: Report) -> dict[str, Any]:
+    """Everything of the report but the payload's bytes, as JSON values."""
+    document: dict[str, Any] = msgspec.to_builtins(report)
+    document["payload"] = {"format": report.payload.format.value}
+    return document
+
+
+def report_from_envelope(envelope: dict[str, Any]) -> Report:
+    """The report that `envelope_of` wrote. Raises MalformedReport."""
+    try:
+        return msgspec.convert(envelope, Report)
+    except msgspec.ValidationError as error:
+        raise MalformedReport("invalid_field", _without_values(str(error))) from None

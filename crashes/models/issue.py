@@ -1,0 +1,98 @@
+"""Issues: the reports that share a cause, their counts, and what people did about them."""
+
+from django.conf import settings
+from django.db import models
+
+
+class Issue(models.Model):
+    """The reports that share a cause."""
+
+    class State(models.TextChoices):
+        """What people decided about it."""
+
+        OPEN = "open"
+        MUTED = "muted"
+        RESOLVED = "resolved"
+
+    program_id = models.BigIntegerField()
+    kind = models.CharField(max_length=20)
+    signature = models.CharField(max_length=250)
+    package = models.CharField(max_length=200, blank=True)
+    state = models.CharField(max_length=10, choices=State, default=State.OPEN)
+    assignee = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
+    )
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    first_os_build = models.CharField(max_length=100, blank=True)
+    last_os_build = models.CharField(max_length=100, blank=True)
+    report_count = models.PositiveBigIntegerField(default=0)
+    device_count = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["program_id", "state", "-last_seen_at", "-id"], name="issue_seen"),
+            models.Index(
+                fields=["program_id", "state", "-report_count", "-id"], name="issue_count"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"issue {self.pk}: {self.signature}"
+
+
+class IssueDevice(models.Model):
+    """A device that met an issue: one row each, so that devices are counted once."""
+
+    issue = models.ForeignKey(Issue, models.CASCADE, related_name="+")
+    device_id = models.UUIDField()
+    first_seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["issue", "device_id"], name="issue_device_once"),
+        ]
+        indexes = [models.Index(fields=["device_id"], name="issue_device_of")]
+
+    def __str__(self) -> str:
+        return f"issue {self.issue_id} on device {self.device_id}"
+
+
+class IssueTally(models.Model):
+    """Reports of one issue per day and cell; can be counted again from the reports."""
+
+    issue = models.ForeignKey(Issue, models.CASCADE, related_name="+")
+    day = models.DateField()
+    model = models.CharField(max_length=100, blank=True)
+    os_build = models.CharField(max_length=100, blank=True)
+    version_name = models.CharField(max_length=100, blank=True)
+    mcc = models.CharField(max_length=3, blank=True)
+    reports = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["issue", "day", "model", "os_build", "version_name", "mcc"],
+                name="tally_cell_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"issue {self.issue_id} on {self.day}: {self.reports}"
+
+
+class TriageEvent(models.Model):
+    """What somebody did to an issue."""
+
+    issue = models.ForeignKey(Issue, models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=20)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    by_name = models.CharField(max_length=150)
+    text = models.TextField(blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["issue", "at"], name="triage_by_issue")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} on issue {self.issue_id} by {self.by_name}"

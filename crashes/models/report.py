@@ -1,0 +1,101 @@
+"""What devices sent, and how far we are with it.
+
+`Report` owns the state of the pipeline: received → leased → done or quarantined. The row is
+written in the same breath as the spool file and before the 202; whoever holds the lease works on
+it; nothing else, not Celery and not Redis, knows more than this row.
+"""
+
+import uuid
+
+from django.db import models
+
+NO_DEVICE = uuid.UUID(int=0)
+"""The device id of reports from clients without enrollment: they are tied to no person."""
+
+
+class Report(models.Model):
+    """What one device sent about one occurrence."""
+
+    class State(models.TextChoices):
+        """Where the report is in the pipeline."""
+
+        RECEIVED = "received"
+        LEASED = "leased"
+        DONE = "done"
+        QUARANTINED = "quarantined"
+
+    program_id = models.BigIntegerField()
+    device_id = models.UUIDField()
+    report_id = models.UUIDField(db_index=True)
+    state = models.CharField(max_length=11, choices=State, default=State.RECEIVED)
+    kind = models.CharField(max_length=20)
+    received_at = models.DateTimeField()
+    occurred_at = models.DateTimeField()
+
+    spool_file = models.CharField(max_length=80, blank=True)
+    spool_offset = models.BigIntegerField(default=0)
+    spool_length = models.BigIntegerField(default=0)
+    leased_until = models.DateTimeField(null=True)
+    lease_id = models.UUIDField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    failure_code = models.CharField(max_length=60, blank=True)
+    failure_detail = models.CharField(max_length=500, blank=True)
+
+    model = models.CharField(max_length=100, blank=True)
+    os_version = models.CharField(max_length=40, blank=True)
+    os_build = models.CharField(max_length=100, blank=True)
+    process = models.CharField(max_length=200, blank=True)
+    package = models.CharField(max_length=200, blank=True)
+    version_name = models.CharField(max_length=100, blank=True)
+    version_code = models.BigIntegerField(null=True)
+    mcc = models.CharField(max_length=3, blank=True)
+    mnc = models.CharField(max_length=3, blank=True)
+
+    issue = models.ForeignKey("crashes.Issue", models.PROTECT, null=True, related_name="+")
+    variant = models.ForeignKey(
+        "crashes.StackVariant", models.SET_NULL, null=True, related_name="+"
+    )
+    parser_version = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["program_id", "device_id", "report_id"], name="report_once"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["id"],
+                name="report_waiting",
+                condition=models.Q(state__in=["received", "leased"]),
+            ),
+            models.Index(fields=["issue", "-occurred_at", "-id"], name="report_by_issue"),
+            models.Index(fields=["program_id", "-received_at", "-id"], name="report_recent"),
+            models.Index(
+                fields=["spool_file"], name="report_spool", condition=~models.Q(spool_file="")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"report {self.report_id} ({self.state})"
+
+
+class ReportContent(models.Model):
+    """The large part of a report, apart so that lists stay narrow.
+
+    `crash` is the parsed crash as zstd-compressed JSON; `envelope` what the device said beside
+    the payload; `grouping` the receipt of the decision. The raw payload is inline when it is
+    small, else a blob.
+    """
+
+    report = models.OneToOneField(Report, models.CASCADE, primary_key=True, related_name="content")
+    envelope = models.JSONField()
+    crash = models.BinaryField(null=True)
+    grouping = models.JSONField(null=True)
+    raw = models.BinaryField(null=True)
+    raw_blob = models.CharField(max_length=80, blank=True)
+    raw_format = models.CharField(max_length=20, blank=True)
+    raw_bytes = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"content of report {self.pk}"

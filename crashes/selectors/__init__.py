@@ -1,0 +1,1 @@
+"""Queries about crashes, for a given viewer."""

@@ -1,0 +1,1 @@
+"""Use cases: everything about crashes that changes something."""

@@ -1,0 +1,259 @@
+"""The door: reports become durable, then they are acknowledged.
+
+Uploads that arrive together are committed together: one spool file, one fsync, one insert. Under
+load that turns a dozen fsyncs into one; a lone upload waits for nobody. The order is fixed:
+
+1. the spool file is written, fsynced, renamed, and its folder fsynced;
+2. one transaction looks at consent again and inserts the rows;
+3. only then does anybody hear "accepted".
+
+A crash before 2 leaves a file that no row names: the reconciler adopts or removes it. A replay
+meets the unique constraint and is a duplicate; its copy in the spool is not read by anyone.
+"""
+
+import queue
+import threading
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections, transaction
+
+from crashes.intake.report import Report as ReportDocument
+from crashes.intake.report import envelope_of, occurred_at, report_from_envelope
+from crashes.intake.spool_record import encode_record, iterate_records
+from crashes.models import Report
+from crashes.models.report import NO_DEVICE
+from crashes.storage import Spool
+from devices.services.consent import hold_consent
+from uxp_diag.db import insert_new
+
+_MAX_BATCH = 200
+_MAX_BATCH_BYTES = 8 << 20
+
+
+class IntakeUnavailable(Exception):
+    """Nothing was stored and nothing was promised; the same upload may be sent again."""
+
+
+class Acceptance(StrEnum):
+    """The door's answer for one report."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    CONSENT_WITHDRAWN = "consent_withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One report on its way in. `device_id` is None without enrollment."""
+
+    program_id: int
+    device_id: uuid.UUID | None
+    model: str
+    report: ReportDocument
+    payload: bytes
+    received_at: datetime
+
+    @property
+    def key(self) -> tuple[int, uuid.UUID, uuid.UUID]:
+        """What makes a replay a replay."""
+        return (self.program_id, self.device_id or NO_DEVICE, self.report.report_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one upload. `pk` is the row's number when it is new."""
+
+    acceptance: Acceptance
+    pk: int | None = None
+
+
+def accept_reports(uploads: Sequence[Upload]) -> list[Receipt]:
+    """Make reports durable; one receipt each, in order. Raises IntakeUnavailable."""
+    if not settings.INTAKE_GROUP_COMMIT:
+        return _commit(uploads)
+    return _committer().commit(uploads)
+
+
+def spool() -> Spool:
+    """The spool of this installation."""
+    return Spool(settings.SPOOL_DIR)
+
+
+def _commit(uploads: Sequence[Upload]) -> list[Receipt]:
+    records = [encode_record(_header(upload), upload.payload) for upload in uploads]
+    try:
+        name = spool().write(b"".join(records))
+    except OSError as error:
+        raise IntakeUnavailable(f"the spool cannot be written: {error.strerror}") from error
+    try:
+        receipts = _insert_rows(uploads, [len(record) for record in records], name)
+    except DatabaseError as error:
+        spool().remove(name)
+        raise IntakeUnavailable("the database cannot be written") from error
+    if not any(receipt.pk for receipt in receipts):
+        spool().remove(name)
+    return receipts
+
+
+def _insert_rows(uploads: Sequence[Upload], lengths: Sequence[int], name: str) -> list[Receipt]:
+    rows, offset = [], 0
+    for upload, length in zip(uploads, lengths, strict=True):
+        rows.append(_row(upload, spool_file=name, spool_offset=offset, spool_length=length))
+        offset += length
+    enrolled = frozenset(upload.device_id for upload in uploads if upload.device_id)
+    with transaction.atomic():
+        allowed = hold_consent(enrolled) | {NO_DEVICE}
+        inserted = insert_new(
+            [row for row in rows if row.device_id in allowed],
+            conflict=["program_id", "device_id", "report_id"],
+            returning=["program_id", "device_id", "report_id", "id"],
+        )
+    new = {(program, device, report): pk for program, device, report, pk in inserted}
+    receipts = []
+    for upload in uploads:
+        if upload.key[1] not in allowed:
+            receipts.append(Receipt(Acceptance.CONSENT_WITHDRAWN))
+        elif (pk := new.pop(upload.key, None)) is not None:
+            receipts.append(Receipt(Acceptance.ACCEPTED, pk))
+        else:
+            receipts.append(Receipt(Acceptance.DUPLICATE))
+    return receipts
+
+
+def _header(upload: Upload) -> dict[str, Any]:
+    return {
+        "program_id": upload.program_id,
+        "device_id": str(upload.device_id) if upload.device_id else None,
+        "model": upload.model,
+        "received_at": upload.received_at,
+        "envelope": envelope_of(upload.report),
+    }
+
+
+def _row(upload: Upload, *, spool_file: str, spool_offset: int, spool_length: int) -> Report:
+    report = upload.report
+    return Report(
+        program_id=upload.program_id,
+        device_id=upload.device_id or NO_DEVICE,
+        report_id=report.report_id,
+        state=Report.State.RECEIVED,
+        kind=report.kind.value,
+        received_at=upload.received_at,
+        occurred_at=occurred_at(report, received_at=upload.received_at),
+        spool_file=spool_file,
+        spool_offset=spool_offset,
+        spool_length=spool_length,
+        model=upload.model,
+        os_version=report.software.os_version,
+        os_build=report.software.os_build,
+        process=report.process,
+        package=report.app.package,
+        version_name=report.app.version_name,
+        version_code=report.app.version_code,
+        mcc=report.network.mcc,
+        mnc=report.network.mnc,
+    )
+
+
+def adopt_spool_file(name: str) -> int:
+    """Write the rows of a spool file that no row names; how many reports were new.
+
+    For files whose writer died between fsync and commit. Nobody was promised anything about
+    them, but what they hold is whole, so it is kept. A file with nothing new is removed.
+    """
+    uploads, places = [], []
+    for offset, length, header, payload in iterate_records(spool().read_all(name)):
+        uploads.append(_upload_from(header, payload))
+        places.append((offset, length))
+    rows = [
+        _row(upload, spool_file=name, spool_offset=offset, spool_length=length)
+        for upload, (offset, length) in zip(uploads, places, strict=True)
+    ]
+    enrolled = frozenset(upload.device_id for upload in uploads if upload.device_id)
+    with transaction.atomic():
+        allowed = hold_consent(enrolled) | {NO_DEVICE}
+        inserted = insert_new(
+            [row for row in rows if row.device_id in allowed],
+            conflict=["program_id", "device_id", "report_id"],
+            returning=["id"],
+        )
+    if not inserted:
+        spool().remove(name)
+    return len(inserted)
+
+
+def _upload_from(header: dict[str, Any], payload: bytes) -> Upload:
+    device_id = header["device_id"]
+    return Upload(
+        program_id=header["program_id"],
+        device_id=uuid.UUID(device_id) if device_id else None,
+        model=header["model"],
+        report=report_from_envelope(header["envelope"]),
+        payload=payload,
+        received_at=datetime.fromisoformat(header["received_at"]),
+    )
+
+
+@dataclass(slots=True)
+class _Waiting:
+    uploads: Sequence[Upload]
+    done: "Future[list[Receipt]]"
+
+
+class Committer:
+    """One thread of a web process that commits what the request threads bring, together."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[_Waiting] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+        self._thread.start()
+
+    def commit(self, uploads: Sequence[Upload]) -> list[Receipt]:
+        """Wait until the uploads are durable. Raises IntakeUnavailable."""
+        waiting = _Waiting(uploads, Future())
+        self._queue.put(waiting)
+        return waiting.done.result()
+
+    def _run(self) -> None:
+        while True:
+            group = self._next_group()
+            try:
+                close_old_connections()
+                self._commit_group(group)
+            except Exception as error:
+                for waiting in group:
+                    if not waiting.done.done():
+                        waiting.done.set_exception(error)
+
+    def _next_group(self) -> list[_Waiting]:
+        """Whatever waits now, at least one."""
+        group = [self._queue.get()]
+        reports = len(group[0].uploads)
+        size = sum(len(upload.payload) for upload in group[0].uploads)
+        while reports < _MAX_BATCH and size < _MAX_BATCH_BYTES:
+            try:
+                waiting = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            group.append(waiting)
+            reports += len(waiting.uploads)
+            size += sum(len(upload.payload) for upload in waiting.uploads)
+        return group
+
+    def _commit_group(self, group: Sequence[_Waiting]) -> None:
+        receipts = iter(_commit([upload for waiting in group for upload in waiting.uploads]))
+        for waiting in group:
+            waiting.done.set_result([next(receipts) for _ in waiting.uploads])
+
+
+@cache
+def _committer() -> Committer:
+    return Committer()

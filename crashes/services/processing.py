@@ -1,0 +1,381 @@
+"""From an acknowledged report to an issue: lease, parse, symbolicate, group, store.
+
+The lease is in the row, so it does not matter who was told to work on a report, how often, or
+whether the telling got lost. Everything that a report becomes is written in one transaction with
+its new state; before that, nothing can be seen of the work, and doing it twice is harmless.
+
+    received --lease--> leased --store--> done
+        ^                  |
+        +--- failed < 3 ---+--- failed 3 times, or the parser refused ---> quarantined
+
+A lease that runs out is free for others: its holder is dead, or too slow, and a store that comes
+late finds that the row is no longer its own.
+"""
+
+import logging
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import zstandard
+from django.db import DatabaseError, transaction
+from django.db.models import F, Q
+
+from crashes.formats.registry import PARSER_VERSION
+from crashes.grouping.values import GroupingInput
+from crashes.intake.spool_record import DamagedSpool, decode_record
+from crashes.models import Report, ReportContent
+from crashes.services.acceptance import spool
+from crashes.services.blobs import blobs
+from crashes.services.counting import Sighting, count_sightings
+from crashes.services.grouping import MECHANISM, Occurrence, place
+from crashes.services.sandboxes import sandbox
+from crashes.services.symbols import note_missing, symbolicate_crash
+from crashes.stack import Crash, CrashKind, PayloadFormat, from_json, to_json
+from crashes.symbolication.frames import SymbolicationResult
+from uxp_diag.sandbox import JobRefused, SandboxFailure
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=120)
+MAX_ATTEMPTS = 3
+RETRY_AFTER = timedelta(seconds=5)
+UNANNOUNCED_AFTER = timedelta(seconds=30)
+INLINE_RAW_BYTES = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A report that this process may work on, and what the device sent."""
+
+    row: Report
+    envelope: dict[str, Any]
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Digested:
+    """A report ready to be stored."""
+
+    leased: Leased
+    crash: Crash
+    item: GroupingInput
+    symbols: SymbolicationResult
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A report that could not be digested. A final one is not tried again."""
+
+    row: Report
+    code: str
+    detail: str
+    is_final: bool
+
+
+def lease_reports(
+    *, limit: int, now: datetime, report_pks: Sequence[int] | None = None
+) -> list[Report]:
+    """Take up to `limit` free reports, oldest first; of `report_pks` only, when given."""
+    free = Q(state=Report.State.RECEIVED) & (Q(leased_until=None) | Q(leased_until__lte=now))
+    expired = Q(state=Report.State.LEASED, leased_until__lte=now)
+    wanted = Report.objects.filter(free | expired)
+    if report_pks is not None:
+        wanted = wanted.filter(pk__in=report_pks)
+    elif not wanted.exists():  # looking costs no write lock
+        return []
+    lease_id = uuid.uuid4()
+    with transaction.atomic():
+        rows = list(wanted.select_for_update(skip_locked=True).order_by("pk")[:limit])
+        Report.objects.filter(pk__in=[row.pk for row in rows]).update(
+            state=Report.State.LEASED,
+            leased_until=now + LEASE,
+            lease_id=lease_id,
+            attempts=F("attempts") + 1,
+        )
+    for row in rows:
+        row.lease_id, row.attempts = lease_id, row.attempts + 1
+    return rows
+
+
+def list_unannounced(*, now: datetime, limit: int) -> list[int]:
+    """Reports that wait although every bell for them should have rung by now."""
+    forgotten = Q(state=Report.State.RECEIVED, received_at__lte=now - UNANNOUNCED_AFTER)
+    expired = Q(state=Report.State.LEASED, leased_until__lte=now)
+    waiting = Report.objects.filter(forgotten | expired).order_by("pk")
+    return list(waiting.values_list("pk", flat=True)[:limit])
+
+
+def process_reports(rows: Sequence[Report], *, now: datetime) -> None:
+    """Digest and store leased reports. One report's trouble never touches its neighbours."""
+    loaded, failures = _load(rows)
+    digested, refused = _digest(loaded)
+    failures += refused
+    failures += _store(digested, now=now)
+    for failure in failures:
+        _record_failure(failure, now=now)
+    _clean_spool({row.spool_file for row in rows})
+
+
+def _load(rows: Sequence[Report]) -> tuple[list[Leased], list[Failure]]:
+    loaded, failures = [], []
+    for row in rows:
+        try:
+            data = spool().read(row.spool_file, offset=row.spool_offset, length=row.spool_length)
+            header, payload, _ = decode_record(data)
+        except (FileNotFoundError, IsADirectoryError, DamagedSpool) as error:
+            failures.append(Failure(row, "spool_unreadable", str(error), is_final=False))
+            continue
+        loaded.append(Leased(row, header["envelope"], payload))
+    return loaded, failures
+
+
+def _digest(loaded: Sequence[Leased]) -> tuple[list[Digested], list[Failure]]:
+    digested, failures = [], []
+    for leased, outcome in zip(loaded, _parse(loaded), strict=True):
+        if isinstance(outcome, Failure):
+            failures.append(outcome)
+            continue
+        try:
+            digested.append(_digest_one(leased, outcome))
+        except Exception as error:
+            logger.exception("report %d cannot be digested", leased.row.pk)
+            failures.append(Failure(leased.row, "digest_failed", _kind(error), is_final=False))
+    return digested, failures
+
+
+def _parse(loaded: Sequence[Leased]) -> list[Crash | Failure]:
+    """Every payload through the sandbox; reports without one need no parser."""
+    with_payload = [item for item in loaded if _format(item) is not PayloadFormat.NONE]
+    inputs = [(_format(item).value, item.payload) for item in with_payload]
+    outcomes = iter(sandbox().run_many("crashes.formats.jobs:parse_job", inputs) if inputs else [])
+    return [
+        _bare_crash(item)
+        if _format(item) is PayloadFormat.NONE
+        else _crash_or_failure(item, next(outcomes))
+        for item in loaded
+    ]
+
+
+def _format(leased: Leased) -> PayloadFormat:
+    return PayloadFormat(leased.envelope["payload"]["format"])
+
+
+def _bare_crash(leased: Leased) -> Crash:
+    return Crash(kind=CrashKind(leased.row.kind))
+
+
+def _crash_or_failure(
+    leased: Leased, outcome: dict[str, Any] | JobRefused | SandboxFailure
+) -> Crash | Failure:
+    if isinstance(outcome, JobRefused):
+        return Failure(leased.row, outcome.code, str(outcome), is_final=True)
+    if isinstance(outcome, SandboxFailure):
+        code = f"sandbox_{outcome.reason.value}"
+        return Failure(leased.row, code, outcome.detail, is_final=False)
+    try:
+        return from_json(outcome)
+    except (KeyError, TypeError, ValueError) as error:
+        return Failure(leased.row, "sandbox_answer", _kind(error), is_final=False)
+
+
+def _digest_one(leased: Leased, parsed: Crash) -> Digested:
+    crash = with_envelope(parsed, leased.row, leased.envelope)
+    symbols = symbolicate_crash(crash, program_id=leased.row.program_id)
+    item = MECHANISM.prepare(symbols.crash, package=leased.row.package or None)
+    return Digested(leased, symbols.crash, item, symbols)
+
+
+def with_envelope(crash: Crash, row: Report, envelope: dict[str, Any]) -> Crash:
+    """The crash, completed by what the device said beside the payload.
+
+    The envelope decides the kind: a tombstone inside a watchdog report is still a watchdog. For
+    everything else the dump knows better, and the envelope fills the gaps.
+    """
+    software = envelope.get("software", {})
+    return replace(
+        crash,
+        kind=CrashKind(row.kind),
+        process=crash.process or row.process or None,
+        package=crash.package or row.package or None,
+        version_name=crash.version_name or row.version_name or None,
+        version_code=crash.version_code if crash.version_code is not None else row.version_code,
+        build_fingerprint=crash.build_fingerprint or software.get("build_fingerprint") or None,
+    )
+
+
+def _store(digested: Sequence[Digested], *, now: datetime) -> list[Failure]:
+    """All in one transaction; if that fails, each in its own, to find the one to blame."""
+    if not digested:
+        return []
+    try:
+        with transaction.atomic():
+            _store_all(digested, now=now)
+    except Exception as error:
+        if len(digested) == 1:
+            logger.exception("report %d cannot be stored", digested[0].leased.row.pk)
+            return [Failure(digested[0].leased.row, "store_failed", _kind(error), is_final=False)]
+        return [failure for item in digested for failure in _store([item], now=now)]
+    return []
+
+
+def _store_all(digested: Sequence[Digested], *, now: datetime) -> None:
+    mine = _still_leased([item.leased.row for item in digested])
+    sightings = []
+    for item in digested:
+        row = item.leased.row
+        if row.pk not in mine:
+            continue
+        placement = place(item.item, _occurrence(item), now=now)
+        row.issue_id, row.variant_id = placement.issue_id, placement.variant_id
+        _fill_row(row, item.crash)
+        sightings.append(Sighting.of(row))
+        _write_content(item, placement.receipt)
+        note_missing(item.symbols, program_id=row.program_id, now=now)
+    rows = [item.leased.row for item in digested if item.leased.row.pk in mine]
+    Report.objects.bulk_update(rows, _STORED_FIELDS)
+    count_sightings(sightings)
+
+
+_STORED_FIELDS = [
+    "state",
+    "leased_until",
+    "lease_id",
+    "issue",
+    "variant",
+    "process",
+    "package",
+    "version_name",
+    "version_code",
+    "parser_version",
+    "failure_code",
+    "failure_detail",
+]
+
+
+def _still_leased(rows: Sequence[Report]) -> set[int]:
+    """The rows that nobody took over meanwhile; they are locked now."""
+    lease_ids = {row.pk: row.lease_id for row in rows}
+    current = Report.objects.select_for_update().filter(pk__in=lease_ids, state=Report.State.LEASED)
+    return {
+        pk
+        for pk, lease_id in current.order_by("pk").values_list("pk", "lease_id")
+        if lease_ids[pk] == lease_id
+    }
+
+
+def _occurrence(item: Digested) -> Occurrence:
+    row = item.leased.row
+    return Occurrence(
+        program_id=row.program_id,
+        kind=row.kind,
+        package=(item.crash.package or row.package)[:200] if item.crash.package else row.package,
+        os_build=row.os_build,
+        occurred_at=row.occurred_at,
+    )
+
+
+def _fill_row(row: Report, crash: Crash) -> None:
+    row.state = Report.State.DONE
+    row.leased_until = row.lease_id = None
+    row.failure_code = row.failure_detail = ""
+    row.process = (crash.process or "")[:200]
+    row.package = (crash.package or "")[:200]
+    row.version_name = (crash.version_name or "")[:100]
+    row.version_code = crash.version_code
+    row.parser_version = PARSER_VERSION
+
+
+def _write_content(item: Digested, receipt: dict[str, Any]) -> None:
+    raw, raw_blob = _keep_raw(item.leased.payload)
+    ReportContent.objects.update_or_create(
+        report_id=item.leased.row.pk,
+        defaults={
+            "envelope": item.leased.envelope,
+            "crash": pack_json(to_json(item.crash)),
+            "grouping": receipt,
+            "raw": raw,
+            "raw_blob": raw_blob,
+            "raw_format": _format(item.leased).value,
+            "raw_bytes": len(item.leased.payload),
+        },
+    )
+
+
+def _keep_raw(payload: bytes) -> tuple[bytes | None, str]:
+    """The raw payload in the row when small, else the key of its blob."""
+    packed = zstandard.compress(payload)
+    if len(packed) <= INLINE_RAW_BYTES:
+        return packed, ""
+    key = blobs().new_key("payloads")
+    blobs().put(key, payload)
+    return None, key
+
+
+def pack_json(document: Any) -> bytes:
+    """JSON, compressed, as `ReportContent.crash` keeps it."""
+    return zstandard.compress(msgspec.json.encode(document))
+
+
+def _record_failure(failure: Failure, *, now: datetime) -> None:
+    """Give the report back for another try, or put it into quarantine."""
+    row = failure.row
+    quarantined = failure.is_final or row.attempts >= MAX_ATTEMPTS
+    try:
+        with transaction.atomic():
+            mine = Report.objects.filter(pk=row.pk, lease_id=row.lease_id)
+            changed = mine.update(
+                state=Report.State.QUARANTINED if quarantined else Report.State.RECEIVED,
+                leased_until=None if quarantined else now + RETRY_AFTER * row.attempts,
+                lease_id=None,
+                failure_code=failure.code[:60],
+                failure_detail=_printable(failure.detail)[:500],
+            )
+            if changed and quarantined:
+                _keep_quarantined(row)
+    except DatabaseError:
+        logger.exception("failure of report %d cannot be recorded; its lease will run out", row.pk)
+
+
+def _keep_quarantined(row: Report) -> None:
+    """The raw payload of a quarantined report outlives the spool, for whoever looks into it."""
+    try:
+        data = spool().read(row.spool_file, offset=row.spool_offset, length=row.spool_length)
+        header, payload, _ = decode_record(data)
+    except (OSError, DamagedSpool):
+        header, payload = {"envelope": {"payload": {"format": "none"}}}, b""
+    raw, raw_blob = _keep_raw(payload)
+    ReportContent.objects.update_or_create(
+        report_id=row.pk,
+        defaults={
+            "envelope": header["envelope"],
+            "raw": raw,
+            "raw_blob": raw_blob,
+            "raw_format": header["envelope"]["payload"]["format"],
+            "raw_bytes": len(payload),
+        },
+    )
+
+
+def _clean_spool(names: set[str]) -> None:
+    """Remove the spool files that no unfinished report needs."""
+    unfinished = Report.objects.filter(
+        spool_file__in=names, state__in=[Report.State.RECEIVED, Report.State.LEASED]
+    )
+    needed = set(unfinished.values_list("spool_file", flat=True))
+    finished = {name for name in names if name} - needed
+    for name in finished:
+        spool().remove(name)
+    Report.objects.filter(spool_file__in=finished).update(spool_file="")
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _kind(error: Exception) -> str:
+    """The name of an error; its text may quote the report."""
+    return type(error).__name__

@@ -1,0 +1,114 @@
+"""Bytes outside the database: the spool of acknowledged uploads, and blobs.
+
+Both write the same way: a temporary name, fsync of the file, rename, fsync of the folder. So a
+name that can be seen is whole and survives a power cut. Names are made here and never come from
+a device.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import zstandard
+
+_LEVEL = 3
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file so that it is whole and on disk when this returns."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with partial.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Spool:
+    """Files of acknowledged uploads that no worker has finished yet."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, data: bytes) -> str:
+        """Keep the bytes; the name to read them by, once they are on disk."""
+        token = secrets.token_hex(12)
+        name = f"{token[:2]}/{token}.spool"
+        write_durably(self._folder / name, data)
+        return name
+
+    def read(self, name: str, *, offset: int, length: int) -> bytes:
+        """A part of a file. Raises FileNotFoundError."""
+        with (self._folder / name).open("rb") as file:
+            file.seek(offset)
+            return file.read(length)
+
+    def read_all(self, name: str) -> bytes:
+        """A whole file. Raises FileNotFoundError."""
+        return (self._folder / name).read_bytes()
+
+    def remove(self, name: str) -> None:
+        """Forget a file; no error when it is gone already."""
+        (self._folder / name).unlink(missing_ok=True)
+
+    def names(self) -> Iterator[tuple[str, float]]:
+        """(name, time of last change) of all files, temporary ones of dead writers left out."""
+        for path in sorted(self._folder.glob("??/*.spool")):
+            try:
+                yield f"{path.parent.name}/{path.name}", path.stat().st_mtime
+            except FileNotFoundError:
+                continue
+
+
+class BlobStore:
+    """Files by key, compressed with zstd unless they are to be mapped into memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def new_key(self, family: str) -> str:
+        """A fresh random key below `family`."""
+        token = secrets.token_hex(16)
+        return f"{family}/{token[:2]}/{token}"
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keep the bytes under the key, compressed."""
+        write_durably(self._path(key), zstandard.compress(data, _LEVEL))
+
+    def get(self, key: str, *, max_bytes: int) -> bytes:
+        """The bytes under the key. Raises FileNotFoundError; ValueError beyond `max_bytes`."""
+        with self._path(key).open("rb") as file:
+            reader = zstandard.ZstdDecompressor().stream_reader(file)
+            data = reader.read(max_bytes + 1)
+        if len(data) > max_bytes:
+            raise ValueError("the blob is larger than asked for")
+        return data
+
+    def path(self, key: str) -> Path:
+        """Where an uncompressed blob is, for those who map it or write it through a descriptor."""
+        return self._path(key)
+
+    def remove(self, key: str) -> None:
+        """Forget a blob; no error when it is gone already."""
+        self._path(key).unlink(missing_ok=True)
+
+    def _path(self, key: str) -> Path:
+        path = (self._folder / key).resolve()
+        if not path.is_relative_to(self._folder.resolve()):
+            raise ValueError("a blob key leaves the store")
+        return path

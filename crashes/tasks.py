@@ -1,0 +1,61 @@
+"""The pipeline, one step per task.
+
+    process_reports   parse, symbolicate, group, store the reports with these numbers
+    sweep             ring again for whatever no bell announced
+    reconcile_spool   adopt or remove spool files that no row names
+
+Tasks take numbers only, may run twice, and may get lost: the lease in the database decides. The
+embedded platform has no Celery; its workers call the same services in a loop.
+"""
+
+import contextlib
+from collections.abc import Sequence
+
+from celery import shared_task
+from celery.contrib.django.task import DjangoTask
+from django.conf import settings
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from crashes.services.processing import lease_reports, list_unannounced
+from crashes.services.processing import process_reports as process
+from crashes.services.reconciling import reconcile
+
+BATCH = 50
+_SWEEP_LIMIT = 2_000
+
+
+def ring(report_pks: Sequence[int]) -> None:
+    """Tell the workers about reports that are committed.
+
+    Without Redis, or while it is away, nobody is told and nothing is lost: embedded workers look
+    by themselves, and the sweeper looks for the others.
+    """
+    if not settings.REDIS_URL:
+        return
+    with contextlib.suppress(OperationalError, OSError):
+        process_reports.apply_async(
+            kwargs={"report_pks": list(report_pks)}, retry=False, ignore_result=True
+        )
+
+
+@shared_task(base=DjangoTask, queue="reports")
+def process_reports(*, report_pks: Sequence[int]) -> None:
+    """Digest those of the reports that are still free."""
+    rows = lease_reports(limit=len(report_pks), now=timezone.now(), report_pks=report_pks)
+    if rows:
+        process(rows, now=timezone.now())
+
+
+@shared_task(base=DjangoTask, queue="reports")
+def sweep() -> None:
+    """Ring again for reports that wait unannounced or whose lease ran out."""
+    forgotten = list_unannounced(now=timezone.now(), limit=_SWEEP_LIMIT)
+    for start in range(0, len(forgotten), BATCH):
+        ring(forgotten[start : start + BATCH])
+
+
+@shared_task(base=DjangoTask, queue="reports")
+def reconcile_spool() -> None:
+    """Bring spool and table into agreement."""
+    reconcile(now=timezone.now())

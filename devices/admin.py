@@ -1,0 +1,1 @@
+"""Administration screens: none. The platform has pages of its own for everything."""

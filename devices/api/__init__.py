@@ -1,0 +1,1 @@
+"""The fleet's endpoints, and the credentials of all endpoints."""

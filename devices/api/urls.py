@@ -1,0 +1,10 @@
+"""The fleet's endpoints."""
+
+from django.urls import path
+
+from devices.api.enrollment import ConsentView, EnrollView
+
+urlpatterns = [
+    path("devices/enroll/", EnrollView.as_view()),
+    path("devices/me/consent/", ConsentView.as_view()),
+]

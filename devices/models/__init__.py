@@ -1,0 +1,16 @@
+"""The tables of the fleet: who may upload, which phones there are, what their owners allowed."""
+
+from devices.models.access import ApiToken, DeviceToken, IngestKey, Membership, Program
+from devices.models.consent import ConsentEntry
+from devices.models.device import Device, IdentityLink
+
+__all__ = [
+    "ApiToken",
+    "ConsentEntry",
+    "Device",
+    "DeviceToken",
+    "IdentityLink",
+    "IngestKey",
+    "Membership",
+    "Program",
+]

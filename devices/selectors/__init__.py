@@ -1,0 +1,1 @@
+"""Queries about the fleet, for a given viewer or credential."""

@@ -1,0 +1,92 @@
+"""Who is behind a credential."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib.auth.models import User
+
+from devices.credentials import hash_token
+from devices.models import ApiToken, DeviceToken, IngestKey, Membership, Program
+from uxp_diag.roles import Scope, scopes_of
+from uxp_diag.viewer import Viewer
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends an upload: an enrolled phone, or only a program when there is no enrollment.
+
+    `device_id` is None for clients that know no enrollment; they are tied to no person. The
+    consent flags are the phone's at the moment of the look-up; storing looks again.
+    """
+
+    program_id: int
+    device_id: uuid.UUID | None = None
+    model: str = ""
+    allows_development: bool = True
+    has_withdrawn: bool = False
+
+
+def find_sender_by_ingest_key(key: str) -> Sender | None:
+    """The sender behind an ingest key, or None when the key is unknown or revoked."""
+    found = IngestKey.objects.filter(key=key, revoked_at=None).values_list("program_id").first()
+    return None if found is None else Sender(program_id=found[0])
+
+
+def find_sender_by_device_token(token: str) -> Sender | None:
+    """The phone behind a device token, or None when the token is unknown or revoked."""
+    row = (
+        DeviceToken.objects.filter(token_hash=hash_token(token), revoked_at=None)
+        .values_list(
+            "device_id",
+            "device__program_id",
+            "device__model",
+            "device__allows_development",
+            "device__policy_version",
+        )
+        .first()
+    )
+    if row is None:
+        return None
+    device_id, program_id, model, allows, policy_version = row
+    return Sender(
+        program_id=program_id,
+        device_id=device_id,
+        model=model,
+        allows_development=allows,
+        has_withdrawn=bool(policy_version) and not allows,
+    )
+
+
+def find_viewer_by_api_token(token: str, *, now: datetime) -> Viewer | None:
+    """The viewer behind an API token, or None when it is unknown, revoked or expired."""
+    found = (
+        ApiToken.objects.filter(token_hash=hash_token(token), revoked_at=None, expires_at__gt=now)
+        .select_related("user")
+        .first()
+    )
+    if found is None:
+        return None
+    return Viewer(
+        name=found.label,
+        scopes=frozenset(Scope(scope) for scope in found.scopes),
+        program_ids=frozenset({found.program_id}),
+        user_id=found.user_id,
+    )
+
+
+def viewer_of(user: User) -> Viewer:
+    """What a signed-in person may do and see."""
+    roles = frozenset(user.groups.values_list("name", flat=True))
+    programs = Membership.objects.filter(user=user).values_list("program_id", flat=True)
+    return Viewer(
+        name=user.get_username(),
+        scopes=scopes_of(roles),
+        program_ids=frozenset(programs),
+        user_id=user.pk,
+    )
+
+
+def list_programs(*, viewer: Viewer) -> list[Program]:
+    """The programs that the viewer works on."""
+    return list(Program.objects.filter(pk__in=viewer.program_ids).order_by("pk"))

@@ -1,0 +1,44 @@
+"""An owner grants or withdraws consent."""
+
+import uuid
+from datetime import datetime
+
+from django.db import transaction
+
+from devices.consent import Purpose
+from devices.models import ConsentEntry, Device
+
+
+@transaction.atomic
+def record_consent(
+    device_id: uuid.UUID,
+    *,
+    purposes: frozenset[Purpose],
+    policy_version: str,
+    given_at: datetime,
+    now: datetime,
+) -> None:
+    """Write what the owner said to the ledger and to the device. An empty set is withdrawal."""
+    device = Device.objects.select_for_update().get(pk=device_id)
+    ConsentEntry.objects.create(
+        device=device,
+        purposes=sorted(purposes),
+        policy_version=policy_version,
+        given_at=given_at,
+        recorded_at=now,
+    )
+    device.policy_version = policy_version
+    device.allows_development = Purpose.DEVELOPMENT in purposes
+    device.allows_personalisation = Purpose.PERSONALISATION in purposes
+    device.save(update_fields=["policy_version", "allows_development", "allows_personalisation"])
+
+
+def hold_consent(device_ids: frozenset[uuid.UUID]) -> frozenset[uuid.UUID]:
+    """The devices that allow development now; a withdrawal waits until this transaction ends.
+
+    To be called inside the transaction that stores what they sent.
+    """
+    allowed = Device.objects.select_for_update(no_key=True).filter(
+        pk__in=device_ids, allows_development=True
+    )
+    return frozenset(allowed.order_by("pk").values_list("pk", flat=True))

@@ -1,0 +1,32 @@
+"""Settings of the test run: the real ones, on the database under test, in a folder of its own.
+
+`UXP_TEST_VENDOR` chooses the database; tests/conftest.py finds the servers.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+_FOLDER = Path(os.environ.get("UXP_TEST_DIR") or tempfile.mkdtemp(prefix="uxp-test-"))
+os.environ["UXP_DATA_DIR"] = str(_FOLDER)
+os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "0" * 50)
+os.environ.setdefault("UXP_IDENTITY_KEYS", "1:only-for-tests-" + "0" * 32)
+os.environ.pop("DATABASE_URL", None)
+os.environ.pop("REDIS_URL", None)
+if os.environ.get("UXP_TEST_VENDOR") == "postgresql":
+    os.environ["DATABASE_URL"] = os.environ.get(
+        "UXP_TEST_DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/postgres"
+    )
+
+from uxp_diag.settings import *  # noqa: E402
+
+INTAKE_GROUP_COMMIT = False  # a committer thread would not see a test's transaction
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+DATABASES["default"]["CONN_MAX_AGE"] = 0
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["TEST"] = {"NAME": str(_FOLDER / "test.sqlite3")}
+LOGGING["root"]["level"] = "WARNING"

@@ -1,0 +1,1 @@
+"""What all endpoints share: errors, permissions, bodies, pages of results."""

@@ -1,0 +1,314 @@
+"""Request bodies, read from the stream with limits on every step.
+
+Django sees a chunked body as empty and leaves Content-Encoding alone (measured; phones send both),
+so upload endpoints read the server's stream themselves:
+
+    socket → wire bytes (counted) → decoder per Content-Encoding (output counted) → parts or bytes
+
+Every decoder is pulled for a bounded amount of output at a time, so that a bomb costs one chunk
+of memory and stops at the limit, not after it. gzip may have several members and zstd several
+frames. A second layer of encoding is refused.
+"""
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from io import RawIOBase
+from typing import Any
+
+import brotli
+import zstandard
+from django.http import HttpRequest
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from uxp_diag.api.problem import Problem
+
+_CHUNK = 64 * 1024
+_MIB = 1 << 20
+_ZSTD_WINDOW_BYTES = 8 * _MIB
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """How much one body may be.
+
+    `ratio` bounds unpacked to wire bytes beyond the first MiB; honest dumps stay below 25.
+    """
+
+    wire_bytes: int = 25 * _MIB
+    unpacked_bytes: int = 100 * _MIB
+    ratio: int = 200
+    parts: int = 64
+    part_header_bytes: int = 8 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a multipart body. `file_name` is None for a plain field."""
+
+    name: str
+    file_name: str | None
+    content: bytes = field(repr=False)
+
+
+def read_body(request: HttpRequest, limits: BodyLimits) -> bytes:
+    """The whole unpacked body. Raises Problem 400, 413 or 415."""
+    return b"".join(iterate_body(request, limits))
+
+
+def iterate_body(request: HttpRequest, limits: BodyLimits) -> Iterator[bytes]:
+    """The unpacked body in chunks of at most 64 KiB. Raises Problem 400, 413 or 415."""
+    wire = _Wire(request, limits.wire_bytes)
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    decoder = _DECODERS.get(encoding)
+    if decoder is None:
+        raise Problem(
+            415, "unsupported_encoding", "Content-Encoding may be gzip, deflate, br or zstd."
+        )
+    total = 0
+    for chunk in _decoded(decoder, wire):
+        total += len(chunk)
+        beyond = total - _MIB > limits.ratio * wire.total
+        if total > limits.unpacked_bytes or beyond:
+            raise Problem(413, "body_too_large", "The unpacked body is larger than allowed.")
+        yield chunk
+
+
+def read_multipart(request: HttpRequest, limits: BodyLimits) -> list[Part]:
+    """The parts of a multipart/form-data body, in order. Raises Problem 400, 413 or 415."""
+    kind, options = parse_options_header(request.headers.get("Content-Type", ""))
+    boundary = options.get(b"boundary")
+    if kind != b"multipart/form-data" or not boundary:
+        raise Problem(400, "malformed_multipart", "The body is not multipart with a boundary.")
+    collector = _PartCollector(limits)
+    parser = MultipartParser(boundary, collector.callbacks())  # type: ignore[arg-type]
+    try:
+        for chunk in iterate_body(request, limits):
+            parser.write(chunk)
+        parser.finalize()
+    except MultipartParseError:
+        raise Problem(400, "malformed_multipart", "The multipart body is damaged.") from None
+    if not collector.is_complete:
+        raise Problem(400, "truncated_body", "The multipart body ends early.", retry=True)
+    return collector.parts
+
+
+class _Wire:
+    """The bytes as they come from the server, counted against the limit."""
+
+    def __init__(self, request: HttpRequest, limit: int) -> None:
+        self._stream = request.META["wsgi.input"]
+        self._limit = limit
+        self._expected = _content_length(request, limit)
+        self.total = 0
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` more bytes; empty at the end."""
+        if self._expected is not None:
+            size = min(size, self._expected - self.total)
+        if size <= 0:
+            return b""
+        try:
+            chunk: bytes = self._stream.read(size)
+        except OSError:
+            chunk = b""
+        self.total += len(chunk)
+        if self.total > self._limit:
+            raise Problem(413, "body_too_large", "The body is larger than allowed.")
+        if not chunk and self._expected is not None:
+            raise Problem(400, "truncated_body", "The body ends early.", retry=True)
+        return chunk
+
+    def __iter__(self) -> Iterator[bytes]:
+        while chunk := self.read(_CHUNK):
+            yield chunk
+
+
+def _content_length(request: HttpRequest, limit: int) -> int | None:
+    """The declared length; None for a chunked body, whose end the server knows."""
+    if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
+        return None
+    text = request.META.get("CONTENT_LENGTH") or "0"
+    if not (text.isascii() and text.isdigit()):
+        raise Problem(400, "bad_content_length", "Content-Length is not a number.")
+    length = int(text)
+    if length > limit:
+        raise Problem(413, "body_too_large", "The body is larger than allowed.")
+    return length
+
+
+def _decoded(decoder: "_Decoder", wire: _Wire) -> Iterator[bytes]:
+    try:
+        yield from decoder(wire)
+    except (zlib.error, brotli.error, zstandard.ZstdError, EOFError):
+        raise Problem(
+            400, "damaged_encoding", "The body is not what Content-Encoding says."
+        ) from None
+
+
+def _identity(wire: _Wire) -> Iterator[bytes]:
+    yield from wire
+
+
+def _gzip(wire: _Wire) -> Iterator[bytes]:
+    """All members of a gzip body."""
+    inflate = zlib.decompressobj(wbits=31)
+    started = False
+    for chunk in wire:
+        data = chunk
+        while data:
+            if inflate.eof:  # another member follows
+                inflate, started = zlib.decompressobj(wbits=31), False
+            started = True
+            out = inflate.decompress(data, _CHUNK)
+            if out:
+                yield out
+            data = inflate.unconsumed_tail or inflate.unused_data
+            if not out and not data:
+                break
+    if started and not inflate.eof:
+        yield from _rest(inflate)
+
+
+def _deflate(wire: _Wire) -> Iterator[bytes]:
+    """A zlib stream or a raw deflate stream: clients send either under this name."""
+    inflate = None
+    for chunk in wire:
+        data = chunk
+        if inflate is None:
+            inflate = zlib.decompressobj(wbits=15 if _has_zlib_header(data) else -15)
+        while data and not inflate.eof:
+            out = inflate.decompress(data, _CHUNK)
+            if out:
+                yield out
+            data = inflate.unconsumed_tail
+    if inflate is not None and not inflate.eof:
+        yield from _rest(inflate)
+
+
+def _has_zlib_header(data: bytes) -> bool:
+    """RFC 1950: method 8, and the two bytes are a multiple of 31."""
+    return len(data) > 1 and data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0  # noqa: PLR2004
+
+
+def _rest(inflate: Any) -> Iterator[bytes]:
+    """What a decoder still holds when its input is over; an unfinished stream is damage."""
+    while out := inflate.decompress(inflate.unconsumed_tail, _CHUNK):
+        yield out
+    if not inflate.eof:
+        raise EOFError
+
+
+def _brotli(wire: _Wire) -> Iterator[bytes]:
+    decoder = brotli.Decompressor()
+    started = False
+    for chunk in wire:
+        started, data = True, chunk
+        while True:
+            out = decoder.process(data, output_buffer_limit=_CHUNK)
+            data = b""
+            if out:
+                yield out
+            if decoder.is_finished() or decoder.can_accept_more_data():
+                break
+    if started and not decoder.is_finished():
+        raise EOFError
+
+
+def _zstd(wire: _Wire) -> Iterator[bytes]:
+    source = _WireFile(wire)
+    reader = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES).stream_reader(
+        source,  # type: ignore[arg-type]  its stubs ask for more than it uses
+        read_size=_CHUNK, read_across_frames=True
+    )
+    while out := reader.read(_CHUNK):
+        yield out
+
+
+class _WireFile(RawIOBase):
+    """The wire as the file object that the zstd reader pulls from."""
+
+    def __init__(self, wire: _Wire) -> None:
+        super().__init__()
+        self._wire = wire
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` more bytes."""
+        return self._wire.read(size if size > 0 else _CHUNK)
+
+
+_Decoder = Callable[[_Wire], Iterator[bytes]]
+_DECODERS: dict[str, _Decoder] = {
+    "": _identity,
+    "identity": _identity,
+    "gzip": _gzip,
+    "x-gzip": _gzip,
+    "deflate": _deflate,
+    "br": _brotli,
+    "zstd": _zstd,
+}
+
+
+class _PartCollector:
+    """Gathers what the push parser calls back with."""
+
+    def __init__(self, limits: BodyLimits) -> None:
+        self._limits = limits
+        self._headers: dict[bytes, bytes] = {}
+        self._field = bytearray()
+        self._value = bytearray()
+        self._data = bytearray()
+        self.parts: list[Part] = []
+        self.is_complete = False
+
+    def callbacks(self) -> dict[str, Any]:
+        """What the parser calls, by its names."""
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": self._header_field,
+            "on_header_value": self._header_value,
+            "on_header_end": self._header_end,
+            "on_part_data": self._part_data,
+            "on_part_end": self._end,
+            "on_end": self._finish,
+        }
+
+    def _begin(self) -> None:
+        if len(self.parts) >= self._limits.parts:
+            raise Problem(413, "too_many_parts", "The multipart body has too many parts.")
+        self._headers = {}
+        self._data = bytearray()
+
+    def _header_field(self, data: bytes, start: int, end: int) -> None:
+        self._field += data[start:end]
+        self._check_header()
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+        self._check_header()
+
+    def _check_header(self) -> None:
+        if len(self._field) + len(self._value) > self._limits.part_header_bytes:
+            raise Problem(413, "part_header_too_large", "A part's header is too large.")
+
+    def _header_end(self) -> None:
+        self._headers[bytes(self._field).lower()] = bytes(self._value)
+        self._field, self._value = bytearray(), bytearray()
+
+    def _part_data(self, data: bytes, start: int, end: int) -> None:
+        self._data += data[start:end]
+
+    def _end(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        file_name = options.get(b"filename")
+        self.parts.append(
+            Part(
+                name=options.get(b"name", b"").decode(errors="replace"),
+                file_name=None if file_name is None else file_name.decode(errors="replace"),
+                content=bytes(self._data),
+            )
+        )
+
+    def _finish(self) -> None:
+        self.is_complete = True

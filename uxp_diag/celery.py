@@ -1,0 +1,36 @@
+"""The production workers' application: three queues and a timetable.
+
+Celery and Redis only ring the bell. The database owns every report's state, so a message that
+Redis loses costs a few seconds until the sweeper rings again, and a message that comes twice
+finds nothing left to do. Hence: tasks take ids only, keep no results, and may run twice.
+"""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "uxp_diag.settings")
+
+app = Celery("uxp_diag")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.update(
+    task_default_queue="reports",
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_ignore_result=True,
+    worker_prefetch_multiplier=1,
+    worker_max_tasks_per_child=2000,
+    worker_hijack_root_logger=False,
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={
+        "visibility_timeout": 120,
+        # The defaults look for unacknowledged work every 100 s; these look every 5 s.
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+    },
+    beat_schedule={
+        "sweep": {"task": "crashes.tasks.sweep", "schedule": 15.0},
+        "reconcile": {"task": "crashes.tasks.reconcile_spool", "schedule": 3600.0},
+    },
+)
+app.autodiscover_tasks()

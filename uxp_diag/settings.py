@@ -1,0 +1,247 @@
+"""Every knob, grouped, read through `uxp_diag.env`.
+
+Two shapes run from this one file. *Embedded*: no DATABASE_URL, so SQLite and files live under
+UXP_DATA_DIR, secrets are made on first use, worker processes are children of one command.
+*Production*: DATABASE_URL and REDIS_URL are given, and insecure values are refused.
+"""
+
+from pathlib import Path
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from uxp_diag.env import env_int, env_list, env_path, env_secret, env_str
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- Where things are kept ------------------------------------------------------------------
+
+DATA_DIR = env_path("UXP_DATA_DIR", BASE_DIR / "var")
+EMBEDDED = not env_str("DATABASE_URL")
+"""One command runs everything on SQLite and files; nothing else is needed."""
+
+SPOOL_DIR = DATA_DIR / "spool"
+BLOB_DIR = DATA_DIR / "blobs"
+
+# --- Identity of this cell ------------------------------------------------------------------
+
+REGION = env_str("UXP_REGION", "eu")
+"""The one region this cell serves; a cell never knows another."""
+
+PUBLIC_URL = env_str("UXP_PUBLIC_URL", f"http://127.0.0.1:{env_str('PORT', '8000')}")
+_https = PUBLIC_URL.startswith("https://")
+
+SECRET_KEY = env_secret(
+    "SECRET_KEY",
+    generated_in=DATA_DIR / "secret_key" if EMBEDDED else None,
+    advice="Set it to at least 50 random characters, or set SECRET_KEY_FILE to a file with them.",
+)
+SECRET_KEY_FALLBACKS = env_list("SECRET_KEY_FALLBACKS")
+
+IDENTITY_KEYS = env_secret(
+    "UXP_IDENTITY_KEYS",
+    generated_in=DATA_DIR / "identity_key" if EMBEDDED else None,
+    advice=(
+        "Set it to `epoch:secret` pairs, newest first, separated by commas; each secret is at "
+        "least 32 random characters."
+    ),
+)
+
+DEBUG = False
+ALLOWED_HOSTS = env_list("UXP_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if _https else []
+
+_SECRET_LENGTH = 50
+if not EMBEDDED and len(SECRET_KEY) < _SECRET_LENGTH:
+    raise ImproperlyConfigured("SECRET_KEY is too short. Set at least 50 random characters.")
+if "*" in ALLOWED_HOSTS:
+    raise ImproperlyConfigured("UXP_ALLOWED_HOSTS may not hold `*`. Name the hosts you serve.")
+
+# --- Django ---------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django_htmx",
+    "csp",
+    "rest_framework",
+    "drf_spectacular",
+    "devices",
+    "crashes",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "uxp_diag.urls"
+WSGI_APPLICATION = "uxp_diag.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "uxp_diag" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "uxp_diag.web.context.platform",
+            ],
+        },
+    },
+]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "uxp_diag" / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+
+# --- Database -------------------------------------------------------------------------------
+
+# FULL because a 202 promises that the row survives a power cut; immediate transactions so that
+# a writer waits at BEGIN instead of failing half-way; secure_delete so that erased rows are gone.
+_SQLITE_OPTIONS = {
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 30,
+    "init_command": (
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;"
+        "PRAGMA cache_size=-65536; PRAGMA mmap_size=268435456; PRAGMA temp_store=MEMORY;"
+    ),
+}
+
+_database = environ.Env.db_url_config(
+    env_str("DATABASE_URL", f"sqlite:///{DATA_DIR / 'uxp.sqlite3'}")
+)
+if _database["ENGINE"] == "django.db.backends.sqlite3":
+    _database["OPTIONS"] = _SQLITE_OPTIONS
+    _database["CONN_MAX_AGE"] = None
+else:
+    _database["CONN_MAX_AGE"] = 60
+    _database["CONN_HEALTH_CHECKS"] = True
+DATABASES = {"default": _database}
+
+# --- Bell and timetable (Celery, production only) -------------------------------------------
+
+REDIS_URL = env_str("REDIS_URL")
+CELERY_BROKER_URL = REDIS_URL or "memory://"
+
+# --- Intake ---------------------------------------------------------------------------------
+
+INTAKE_GROUP_COMMIT = True
+"""Uploads that arrive together share one spool file, one fsync and one insert."""
+
+SANDBOX_IN_PROCESS = False
+"""Parse in a killable child. There is no setting that turns this off outside the tests."""
+
+EMBEDDED_WORKERS = env_int("UXP_WORKERS", 2, minimum=1)
+WEB_WORKERS = env_int("UXP_WEB_WORKERS", 1, minimum=1)
+WEB_THREADS = env_int("UXP_WEB_THREADS", 32, minimum=1)
+BIND = env_str("UXP_BIND", "127.0.0.1")
+PORT = env_int("PORT", 8000, minimum=1)
+
+# --- People ---------------------------------------------------------------------------------
+
+LOGIN_URL = "sign_in"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "sign_in"
+SESSION_COOKIE_AGE = 12 * 60 * 60
+SESSION_COOKIE_NAME = "uxp_session"
+SESSION_COOKIE_SECURE = _https
+CSRF_COOKIE_SECURE = _https
+CSRF_COOKIE_HTTPONLY = True
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+# --- Headers --------------------------------------------------------------------------------
+
+SECURE_SSL_REDIRECT = False  # the front door is a proxy; the application listens inside
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = _https
+SECURE_HSTS_PRELOAD = _https
+SECURE_REFERRER_POLICY = "no-referrer"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "manifest-src": [SELF],
+    },
+}
+
+# --- API ------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "devices.api.auth.ApiTokenAuthentication",
+        "devices.api.auth.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["uxp_diag.api.permissions.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "uxp_diag.api.problem.problem_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "uxp_diag",
+    "DESCRIPTION": "Crash and performance diagnostics for a phone maker's own fleet.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+# --- Logs -----------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env_str("UXP_LOG_LEVEL", "INFO")},
+    "loggers": {
+        # Request lines hold query strings, and those hold keys; we log our own.
+        "django.request": {"level": "ERROR"},
+        "django.server": {"level": "ERROR"},
+    },
+}

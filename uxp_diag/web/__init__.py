@@ -1,0 +1,1 @@
+"""What all pages share: sign-in, health, errors, the frame around a page."""
