@@ -1,4 +1,4 @@
-"""The curated lists as predicates: is this name on that list?
+"""The curated lists as predicates: whether a name is on a list.
 
 A list is a text file in `lists/` (see the README there): one pattern a line, `*` stands for any
 text, `[[]` for a literal bracket, `[abc]` for one of these characters, and everything else is

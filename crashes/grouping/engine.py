@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from crashes.grouping.index import MemoryIndex
-from crashes.grouping.mechanisms import v1
+from crashes.grouping.mechanisms import CURRENT, MECHANISMS, Mechanism
 from crashes.grouping.values import Candidate, Decision, GroupingInput
 
 _NOTHING_ALIKE = -1.0
@@ -47,7 +47,8 @@ class _Scope:
 class Grouper:
     """Assigns crashes to groups, online. One instance per stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, mechanism: Mechanism = MECHANISMS[CURRENT]) -> None:
+        self._mechanism = mechanism
         self._scopes: dict[str, _Scope] = {}
         self._parents: dict[str, str] = {}
         self._ages: dict[str, int] = {}
@@ -56,8 +57,8 @@ class Grouper:
         """The group of one crash; afterwards the crash is part of what later ones meet."""
         scope = self._scopes.setdefault(item.scope, _Scope())
         known = scope.by_key.get(item.exact_key)
-        decision = _decide(scope, item)
-        score = _score(scope, item, known, decision)
+        decision = self._decide(scope, item)
+        score = self._score(scope, item, known, decision)
         ranked = tuple(scope.openers[number] for number in _ranked(known, decision))
         if known is None:
             known = self._add(scope, crash_id, item, decision)
@@ -70,6 +71,20 @@ class Grouper:
             group = self._parents[group]
         return group
 
+    def _decide(self, scope: _Scope, item: GroupingInput) -> Decision:
+        numbers = scope.index.candidates(self._mechanism.index_terms(item))
+        candidates = [scope.variants[number] for number in numbers]
+        return self._mechanism.best_match(item, candidates, scope.index.stats())
+
+    def _score(
+        self, scope: _Scope, item: GroupingInput, known: int | None, decision: Decision
+    ) -> float:
+        """The similarity to the nearest earlier crash."""
+        if known is None:
+            return _NOTHING_ALIKE if decision.score is None else decision.score
+        twin = scope.variants[known].input
+        return self._mechanism.score(item, twin, stats=scope.index.stats()).total
+
     def _add(self, scope: _Scope, crash_id: str, item: GroupingInput, decision: Decision) -> int:
         number = len(scope.variants)
         if decision.joined is None:
@@ -81,7 +96,7 @@ class Grouper:
         scope.openers.append(crash_id)
         scope.groups.append(group)
         scope.by_key[item.exact_key] = number
-        scope.index.add(number, v1.index_terms(item))
+        scope.index.add(number, self._mechanism.index_terms(item))
         return number
 
     def _link(self, group: str, others: Iterable[str]) -> None:
@@ -90,21 +105,6 @@ class Grouper:
             oldest = min(roots, key=self._ages.__getitem__)
             for newer in roots - {oldest}:
                 self._parents[newer] = oldest
-
-
-def _decide(scope: _Scope, item: GroupingInput) -> Decision:
-    numbers = scope.index.candidates(v1.index_terms(item))
-    candidates = [scope.variants[number] for number in numbers]
-    return v1.best_match(item, candidates, scope.index.stats())
-
-
-def _score(
-    scope: _Scope, item: GroupingInput, known: int | None, decision: Decision
-) -> float:
-    """The similarity to the nearest earlier crash."""
-    if known is not None:
-        return v1.score(item, scope.variants[known].input, stats=scope.index.stats()).total
-    return _NOTHING_ALIKE if decision.score is None else decision.score
 
 
 def _ranked(known: int | None, decision: Decision) -> list[int]:

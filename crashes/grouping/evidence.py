@@ -24,6 +24,14 @@ from crashes.stack import CauseLink, Crash, CrashKind, ExceptionInfo, Frame, Thr
 
 _KERNEL_KINDS = frozenset({CrashKind.KERNEL_PANIC, CrashKind.REBOOT})
 _NATIVE_KINDS = frozenset({CrashKind.NATIVE_CRASH, CrashKind.LOW_MEMORY_KILL})
+_REASON_KINDS = frozenset(
+    {
+        CrashKind.WTF,
+        CrashKind.STRICT_MODE,
+        CrashKind.LOW_MEMORY_KILL,
+        CrashKind.BACKGROUND_KILL,
+    }
+)
 _OVERFLOWS = ("StackOverflowError", "RecursionError")
 _OVERFLOW_FRAMES = 200
 _MOST_WORDS = 48
@@ -32,7 +40,11 @@ _TYPE_LENGTH = 100
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The part of a crash that grouping builds on; `notes` say what was chosen and why."""
+    """The part of a crash that grouping builds on.
+
+    `holder` says where, or by whom, the lock is held that an ANR waits for. `notes` tell what was
+    chosen and why.
+    """
 
     kind: CrashKind
     type: str
@@ -85,14 +97,10 @@ def _language(kind: CrashKind) -> Language:
 
 
 def _without_suppressed(chain: Sequence[ExceptionInfo]) -> list[ExceptionInfo]:
-    return [
-        link for link in chain if link.depth == 0 and link.link is not CauseLink.SUPPRESSED
-    ]
+    return [link for link in chain if link.depth == 0 and link.link is not CauseLink.SUPPRESSED]
 
 
-def _speaker(
-    crash: Crash, chain: Sequence[ExceptionInfo], *, system: bool
-) -> ExceptionInfo | None:
+def _speaker(crash: Crash, chain: Sequence[ExceptionInfo], *, system: bool) -> ExceptionInfo | None:
     """The exception whose type and frames stand for the crash."""
     if not chain:
         return None
@@ -172,17 +180,23 @@ def _cause_tokens(
 
 
 def _lock_holder(crash: Crash, *, system: bool) -> tuple[str, list[Token]]:
-    """Who holds the lock that the first thread waits for: a readable name, and its token."""
+    """Who holds the lock that the first thread waits for: `at FUNCTION` or `by THREAD`, and a token."""
     thread = crash.crashing_thread
     if thread is None or thread.blocked_on is None:
         return "", []
     holder = _thread_of_holder(crash, thread)
     if holder is None:
-        return thread_role(thread.blocked_on.holder or ""), []
+        return _held_by(thread.blocked_on.holder), []
     first = _first_own(holder.frames, crash, system=system)
     if first is None:
-        return thread_role(holder.name or ""), []
-    return first.text, [first._replace(text=f"lock held at {first.text}", in_app=True)]
+        return _held_by(holder.name), []
+    return f"at {normalize.short_name(first.text)}", [
+        first._replace(text=f"lock held at {first.text}", in_app=True)
+    ]
+
+
+def _held_by(name: str | None) -> str:
+    return f"by {thread_role(name)}" if name and thread_role(name) else ""
 
 
 def _thread_of_holder(crash: Crash, waiting: Thread) -> Thread | None:
@@ -210,7 +224,7 @@ def thread_role(name: str) -> str:
 # Type and message -----------------------------------------------------------------------------
 
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]+\b|\b[0-9a-fA-F]{8,}\b")
-_NUMBER = re.compile(r"\d+")
+_NUMBER = re.compile(r"(?<![A-Za-z_$\d])-?\d+")
 _SPACES = re.compile(r"\s+")
 _NOTE = re.compile(r"\(.*?\)|\[.*?\]|<.*?>")
 
@@ -247,30 +261,37 @@ def _type(crash: Crash, speaker: ExceptionInfo | None) -> str:
         return f"ANR {anr_reason(crash.reason or '')}"
     if crash.kind in (CrashKind.WATCHDOG, *_KERNEL_KINDS):
         return _system_type(crash)
-    named = speaker.type if speaker else crash.exception_type
-    return plain_type(_outside_lambda(named or crash.signal or crash.reason or "")) or crash.kind
-
-
-def _outside_lambda(name: str) -> str:
-    return name.split("\n", 1)[0]
+    named = (speaker.type if speaker else crash.exception_type) or crash.signal
+    if named is None and crash.kind in _REASON_KINDS:
+        named = crash.reason
+    return plain_type((named or "").split("\n", 1)[0]) or str(crash.kind)
 
 
 def _system_type(crash: Crash) -> str:
     text = crash.exception_type or crash.signal or (crash.reason or "").split("\n", 1)[0]
     if crash.kind is CrashKind.WATCHDOG:
         return f"Watchdog {'monitor' if 'monitor' in text.lower() else 'handler'}"
-    return plain_type(_kernel_reason(text)) or str(crash.kind)
+    return kernel_fault(text) or str(crash.kind)
 
 
-_KERNEL_TAIL = re.compile(
-    r"\s+(?:at virtual address|at address|in|at addr|at|on CPU|for|by task)\s.*$", re.IGNORECASE
+# Sentences of the kernel that name a task, a processor or a time, and what they are about.
+_KERNEL_FAULTS = (
+    ("task hung", re.compile(r"task .*blocked for more than|task hung|hung_task", re.I)),
+    ("soft lockup", re.compile(r"soft lockup", re.I)),
+    ("hard lockup", re.compile(r"hard lockup", re.I)),
+    ("rcu stall", re.compile(r"rcu.*stall|stall.*rcu", re.I)),
+    ("watchdog bite", re.compile(r"watchdog b(?:ite|ark)", re.I)),
 )
-_KERNEL_HEAD = re.compile(r"^Kernel panic - not syncing:\s*", re.IGNORECASE)
+_KERNEL_HEAD = re.compile(r"^(?:Kernel panic - not syncing|Internal error):\s*", re.IGNORECASE)
+_KERNEL_TAIL = re.compile(r"\s+(?:at|in|on|for|by|from|of task)\s.*$|\s*\S+=\S*")
 
 
-def _kernel_reason(text: str) -> str:
-    """The sort of fault; which function and which address come elsewhere."""
-    return _KERNEL_TAIL.sub("", _KERNEL_HEAD.sub("", text))
+def kernel_fault(reason: str) -> str:
+    """The sort of fault in a kernel's sentence; where it happened stands elsewhere."""
+    for name, expression in _KERNEL_FAULTS:
+        if expression.search(reason):
+            return name
+    return plain_type(_KERNEL_TAIL.sub("", _KERNEL_HEAD.sub("", reason)))
 
 
 def _message(crash: Crash, speaker: ExceptionInfo | None) -> str:

@@ -172,7 +172,7 @@ def native_name(raw: str) -> str:
         return raw
     name = _demangled(raw)
     name = _THUNK.sub("", _CLONE_NOTE.sub("", name))
-    name = _without_rust(_SUFFIX.sub("", name))
+    name = _without_rust(_SUFFIX.sub("", name).strip())
     name = _INLINE_NAMESPACE.sub("std::", _ANONYMOUS.sub("{anon}", name))
     name = _BLOCK.sub("", _LAMBDA.sub("{lambda}", name))
     name = _without_arguments(name)
@@ -338,6 +338,12 @@ def _module_tier(path: str) -> Tier:
     if path and curated.load("runtime_modules").has(module_base(path)):
         return Tier.RUNTIME
     return Tier.PLATFORM if curated.load("platform_modules").has(path) else Tier.APP
+
+
+def short_name(text: str) -> str:
+    """The last two parts of a qualified name: enough to recognize, short enough to read."""
+    separator = "::" if "::" in text else "."
+    return separator.join(text.split(separator)[-2:])
 
 
 # Stacks ---------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from crashes.grouping.mechanisms import v1
+from crashes.grouping.mechanisms import CURRENT, MECHANISMS
 from crashes.grouping.values import GroupingInput
 from crashes.stack import (
     CauseLink,
@@ -36,7 +36,7 @@ def prepare_record(record: Mapping[str, Any]) -> GroupingInput:
         scope = f"{record['corpus']}/{record.get('app', '')}"
     except (KeyError, TypeError, AttributeError, ValueError) as problem:
         raise MalformedRecord(f"record {record.get('id')!r}: {problem!r}") from problem
-    return replace(v1.prepare(crash, package=scope), scope=scope)
+    return replace(MECHANISMS[CURRENT].prepare(crash, package=scope), scope=scope)
 
 
 def to_crash(record: Mapping[str, Any]) -> Crash:

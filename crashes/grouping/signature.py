@@ -10,7 +10,7 @@ change from build to build have no place in it, so equal own top frames give equ
 """
 
 from crashes.grouping.evidence import Evidence
-from crashes.grouping.normalize import Token
+from crashes.grouping.normalize import Token, short_name
 from crashes.stack import CrashKind
 
 LONGEST = 200
@@ -32,12 +32,6 @@ def describe(evidence: Evidence) -> str:
     else:
         text = f"{evidence.type}{_in(top)}"
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-
-
-def short_name(text: str) -> str:
-    """The last two parts of a qualified name: enough to recognize, short enough to read."""
-    separator = "::" if "::" in text else "."
-    return separator.join(text.split(separator)[-2:])
 
 
 def _top(evidence: Evidence) -> Token | None:
@@ -75,5 +69,5 @@ def _in_module(top: Token | None) -> str:
 
 def _blocked(evidence: Evidence, top: Token | None) -> str:
     what, _, reason = evidence.type.partition(" ")
-    held = f", lock held at {short_name(evidence.holder)}" if evidence.holder else ""
+    held = f", lock held {evidence.holder}" if evidence.holder else ""
     return f"{what} ({reason.replace('_', ' ')}){_in(top)}{held}"

@@ -5,9 +5,35 @@ group, copy the newest module, change the copy, register it here, let it run in 
 `CURRENT` when its merges and splits have been looked at.
 """
 
-from types import ModuleType
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from crashes.grouping.mechanisms import v1
+from crashes.grouping.values import Candidate, Decision, FrameStats, GroupingInput, Match
+from crashes.stack import Crash
 
-MECHANISMS: dict[str, ModuleType] = {v1.NAME: v1}
+
+class Mechanism(Protocol):
+    """What every mechanism module offers."""
+
+    NAME: str
+    THRESHOLD: float
+    LINK: float
+
+    def prepare(self, crash: Crash, *, package: str | None) -> GroupingInput:
+        """What grouping looks at."""
+
+    def index_terms(self, item: GroupingInput) -> tuple[int, ...]:
+        """Signed 64-bit terms that find alike variants."""
+
+    def score(self, left: GroupingInput, right: GroupingInput, *, stats: FrameStats) -> Match:
+        """How alike two inputs are."""
+
+    def best_match(
+        self, item: GroupingInput, candidates: Sequence[Candidate], stats: FrameStats
+    ) -> Decision:
+        """Which candidate a crash joins, if any."""
+
+
+MECHANISMS: Mapping[str, Mechanism] = {v1.NAME: v1}
 CURRENT = "v1"

@@ -2,8 +2,8 @@
 
 1. `prepare` turns a crash into a `GroupingInput`. Its exact key hashes the type and the collapsed
    own frames; equal keys are one variant, without any scoring.
-2. `index_terms` gives 64-bit terms for the own frames and their adjacent pairs. The rarest of them
-   find at most 64 candidates (`crashes.grouping.index`).
+2. `index_terms` gives 64-bit terms for the own frames, their adjacent pairs, and the classes or
+   files on top. The rarest of them find at most 64 candidates (`crashes.grouping.index`).
 3. A cheap edit similarity (Indel over the frames) keeps the best 16.
 4. `score` aligns two stacks. With p = the frames before a frame (foreign ones count 0.03), a frame
    weighs (1 + p)^-DECAY * exp(-COMMON * share of variants that have it) * (1 or 0.03). Equal
@@ -17,14 +17,15 @@
     >>> best_match(prepare(crash, package="com.example"), candidates, stats).joined
     17
 
-The constants are one set for all kinds of crashes, chosen on labeled development data; see
-`docs/grouping.md`. Frozen once released: copy, then change the copy.
+The constants are one set for all kinds of crashes, chosen on labeled development stacks of seven
+sources. Frozen once released: copy, then change the copy.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b, sha256
+from itertools import pairwise
 from typing import NamedTuple
 
 from rapidfuzz.distance import Indel
@@ -42,17 +43,17 @@ from crashes.stack import Crash, CrashKind
 
 NAME = "v1"
 
-THRESHOLD = 0.20
+THRESHOLD = 0.22
 LINK = THRESHOLD + 0.30
 SIMILAR = THRESHOLD - 0.25
 
-DECAY = 0.73
-COMMON = 4.4
-DRIFT = 0.24
+DECAY = 0.55
+COMMON = 8.0
+DRIFT = 0.22
 FOREIGN = 0.03
-TYPE_COST = 0.49
-WORDS_GAIN = 0.275
-WORDS_COST = 0.163
+TYPE_COST = 0.5
+WORDS_GAIN = 0.22
+WORDS_COST = 0.2
 GATE = 16
 HOMES = 3
 
@@ -130,20 +131,24 @@ def term(text: str) -> int:
 def index_terms(item: GroupingInput) -> tuple[int, ...]:
     """Terms of the own frames and of adjacent pairs, without repetition, innermost first."""
     own = _collapsed(item.own_tokens)
-    singles = [term(token) for token in own]
-    pairs = [term(f"{inner}\n{outer}") for inner, outer in zip(own, own[1:], strict=False)]
-    owners = (home for home, is_own in zip(item.homes, item.in_app, strict=True) if is_own and home)
-    homes = [term(f"home {home}") for home in list(dict.fromkeys(owners))[:HOMES]]
-    return tuple(dict.fromkeys([*singles, *pairs, *homes]))
+    pairs = (f"{inner}\n{outer}" for inner, outer in pairwise(own))
+    homes = (f"home {home}" for home in _top_homes(item))
+    return tuple(dict.fromkeys(term(text) for text in (*own, *pairs, *homes)))
+
+
+def _top_homes(item: GroupingInput) -> list[str]:
+    """The innermost own classes or files: they find a function that was renamed or is new."""
+    own = (home for home, mine in zip(item.homes, item.in_app, strict=True) if mine and home)
+    return list(dict.fromkeys(own))[:HOMES]
 
 
 # Score ----------------------------------------------------------------------------------------
 
 
 class _Spot(NamedTuple):
-    """One frame: its index, the weighted frames before it, its weight, its class or file."""
+    """One frame: where it stands, the weighted frames before it, its weight, its class or file."""
 
-    index: int
+    place: int
     position: float
     weight: float
     home: str
@@ -153,9 +158,7 @@ _Profile = dict[str, list[_Spot]]
 
 
 @lru_cache(maxsize=8192)
-def _profile(
-    tokens: tuple[str, ...], homes: tuple[str, ...], in_app: tuple[bool, ...]
-) -> _Profile:
+def _profile(tokens: tuple[str, ...], homes: tuple[str, ...], in_app: tuple[bool, ...]) -> _Profile:
     """The spots of every token, before rarity. Pure in its arguments, hence cached."""
     profile: _Profile = {}
     position = 0.0
@@ -192,40 +195,51 @@ def _rarity(token: str, stats: FrameStats) -> float:
     return math.exp(-COMMON * count / stats.total) if count else 1.0
 
 
+_Pair = tuple[_Spot, _Spot, str, float]
+_Alone = list[tuple[str, float]]
+
+
 def _align(
     left: _Profile, right: _Profile, stats: FrameStats
 ) -> tuple[float, tuple[FramePair, ...], int]:
     """The frames' part of the score, its pairs, and how many losses kinship cancelled."""
-    earned = weight = 0.0
-    pairs: list[tuple[int, int, str, float]] = []
-    alone_left: list[tuple[str, float]] = []
-    alone_right: list[tuple[str, float]] = []
-    for token, spots in left.items():
-        rarity = _rarity(token, stats)
-        others = right.get(token, ())
-        for one, other in zip(spots, others, strict=False):
-            both = (one.weight + other.weight) * rarity
-            gain = both * math.exp(-DRIFT * abs(one.position - other.position))
-            earned += gain
-            weight += both
-            pairs.append((one.index, other.index, token, gain))
-        alone_left += [(spot.home, spot.weight * rarity) for spot in spots[len(others) :]]
-    for token, spots in right.items():
-        paired = len(left.get(token, ()))
-        if paired < len(spots):
-            rarity = _rarity(token, stats)
-            alone_right += [(spot.home, spot.weight * rarity) for spot in spots[paired:]]
+    rarities = {token: _rarity(token, stats) for token in left.keys() | right.keys()}
+    pairs = _paired(left, right, rarities)
+    alone_left, alone_right = _alone(left, right, rarities), _alone(right, left, rarities)
     lost, kinships = _losses(alone_left, alone_right)
-    weight += sum(part for _, part in alone_left) + sum(part for _, part in alone_right)
+    weight = sum(pair[3] for pair in pairs) + sum(part for _, part in (*alone_left, *alone_right))
     if not weight:
         return -1.0, (), 0
-    shared = tuple(FramePair(a, b, token, gain / weight) for a, b, token, gain in pairs)
-    return (earned - lost) / weight, shared, kinships
+    shares = tuple(
+        FramePair(one.place, other.place, token, _gain(one, other, both) / weight)
+        for one, other, token, both in pairs
+    )
+    return sum(pair.share for pair in shares) - lost / weight, shares, kinships
 
 
-def _losses(
-    left: Sequence[tuple[str, float]], right: Sequence[tuple[str, float]]
-) -> tuple[float, int]:
+def _paired(left: _Profile, right: _Profile, rarities: Mapping[str, float]) -> list[_Pair]:
+    """Equal frames in order of occurrence, with the weight of both."""
+    return [
+        (one, other, token, (one.weight + other.weight) * rarities[token])
+        for token, spots in left.items()
+        for one, other in zip(spots, right.get(token, ()), strict=False)
+    ]
+
+
+def _gain(one: _Spot, other: _Spot, both: float) -> float:
+    return both * math.exp(-DRIFT * abs(one.position - other.position))
+
+
+def _alone(side: _Profile, other: _Profile, rarities: Mapping[str, float]) -> _Alone:
+    """Home and weight of the frames that found no equal."""
+    return [
+        (spot.home, spot.weight * rarities[token])
+        for token, spots in side.items()
+        for spot in spots[len(other.get(token, ())) :]
+    ]
+
+
+def _losses(left: _Alone, right: _Alone) -> tuple[float, int]:
     """The weight of unpaired frames that have no kin on the other side, and how many have."""
     homes_left = {home for home, _ in left if home}
     homes_right = {home for home, _ in right if home}
@@ -262,9 +276,7 @@ def _coded(item: GroupingInput) -> tuple[int, ...]:
     return tuple(term(token) for token in _collapsed(item.own_tokens))
 
 
-def best_match(
-    item: GroupingInput, candidates: Sequence[Candidate], stats: FrameStats
-) -> Decision:
+def best_match(item: GroupingInput, candidates: Sequence[Candidate], stats: FrameStats) -> Decision:
     """Which candidate the crash joins. Without own frames it never joins a different key."""
     if not any(item.in_app):
         return Decision(None, None, THRESHOLD, explanation=("no own frame to compare",))

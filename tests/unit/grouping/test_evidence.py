@@ -1,0 +1,174 @@
+"""Type, stack, own frames and extras of a crash."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crashes.grouping import evidence
+from crashes.stack import Crash, CrashKind
+from tests.unit.grouping.builders import anr, java_chain, java_crash, kernel_crash, native_crash
+
+LIBC = "/apex/com.android.runtime/lib64/bionic/libc.so"
+CAMERA = "/vendor/lib64/libcamera.so"
+GAME = "/data/app/~~a==/com.example-b==/lib/arm64/libgame.so"
+
+
+def own(crash):
+    return [token.text for token in evidence.gather(crash).own]
+
+
+@pytest.mark.parametrize(
+    ("subject", "reason"),
+    [
+        ("Input dispatching timed out (com.example/.Main is not responding)", "input"),
+        (
+            "Input dispatching timed out (Application does not have a focused window)",
+            "no_focused_window",
+        ),
+        ("Broadcast of Intent { act=android.intent.action.BOOT_COMPLETED }", "broadcast"),
+        ("executing service com.example/.SyncService", "service"),
+        (
+            "Context.startForegroundService() did not then call Service.startForeground()",
+            "foreground_service",
+        ),
+        ("ContentProvider not responding", "provider"),
+        ("keyDispatchingTimedOut", "input"),
+        ("No response to onStartJob", "job"),
+        ("", "unknown"),
+    ],
+)
+def test_the_subject_of_an_anr_tells_which_deadline_was_missed(subject, reason):
+    assert evidence.anr_reason(subject) == reason
+
+
+@pytest.mark.parametrize(
+    ("sentence", "fault"),
+    [
+        (
+            "Unable to handle kernel NULL pointer dereference at virtual address 00000000",
+            "Unable to handle kernel NULL pointer dereference",
+        ),
+        ("Kernel panic - not syncing: Fatal exception in interrupt", "Fatal exception"),
+        (
+            "Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b",
+            "Attempted to kill init!",
+        ),
+        ("BUG: KASAN: slab-out-of-bounds in p9_poll+0x1/0x20", "BUG: KASAN: slab-out-of-bounds"),
+        ("INFO: task kworker/0:1:12 blocked for more than 120 seconds.", "task hung"),
+        ("watchdog: BUG: soft lockup - CPU#2 stuck for 22s! [surfaceflinger:612]", "soft lockup"),
+        ("rcu: INFO: rcu_preempt self-detected stall on CPU", "rcu stall"),
+    ],
+)
+def test_a_kernel_sentence_is_reduced_to_the_sort_of_fault(sentence, fault):
+    assert evidence.kernel_fault(sentence) == fault
+
+
+def test_an_app_owns_its_own_frames_only():
+    crash = java_crash(
+        "java.util.ArrayList.get", "com.example.Feed.row", "android.view.View.layout"
+    )
+
+    assert own(crash) == ["com.example.Feed.row"]
+
+
+def test_an_app_without_own_frames_answers_for_the_platform():
+    crash = native_crash(("abort", LIBC), ("android::Camera::open()", CAMERA))
+
+    assert own(crash) == ["android::Camera::open"]
+
+
+def test_the_platform_is_foreign_to_an_app_with_own_frames():
+    crash = native_crash(("android::Camera::open()", CAMERA), ("game::start()", GAME))
+
+    assert own(crash) == ["game::start"]
+
+
+def test_a_system_process_owns_the_platform():
+    functions = ("android.os.Handler.dispatchMessage", "com.android.server.am.Users.start")
+
+    assert own(java_crash(*functions, package="system_server")) == [
+        "com.android.server.am.Users.start"
+    ]
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["system_server", "/system/bin/surfaceflinger", "/vendor/bin/hw/rild", "com.android.systemui"],
+)
+def test_programs_of_the_image_are_platform(program):
+    assert evidence.is_platform(Crash(kind=CrashKind.NATIVE_CRASH, process=program))
+
+
+@pytest.mark.parametrize("program", ["com.example", "com.androidy.app", "org.example:remote", ""])
+def test_other_programs_are_not(program):
+    assert not evidence.is_platform(Crash(kind=CrashKind.NATIVE_CRASH, process=program))
+
+
+def test_a_wrapper_without_own_frames_lets_its_cause_speak():
+    crash = java_chain(
+        ("java.lang.RuntimeException", ("android.app.ActivityThread.performLaunchActivity",)),
+        ("java.lang.NullPointerException", ("com.example.Settings.onResume",)),
+    )
+
+    found = evidence.gather(crash)
+
+    assert found.type == "java.lang.NullPointerException"
+    assert [token.text for token in found.own] == ["com.example.Settings.onResume"]
+    assert any("wraps" in note for note in found.notes)
+
+
+def test_a_speaking_wrapper_is_told_apart_by_its_root_cause():
+    crash = java_chain(
+        ("com.example.LoadFailed", ("com.example.Feed.load",)),
+        ("java.io.IOException", ("java.io.File.open", "com.example.Disk.read")),
+    )
+
+    assert own(crash) == [
+        "com.example.Feed.load",
+        "cause java.io.IOException",
+        "cause at com.example.Disk.read",
+    ]
+
+
+def test_an_anr_names_the_first_own_frame_of_the_lock_holder():
+    crash = anr("com.example.Main.wait", holder=("java.net.Socket.read", "com.example.Sync.write"))
+
+    found = evidence.gather(crash)
+
+    assert found.tokens[-1].text == "lock held at com.example.Sync.write"
+    assert found.holder == "at Sync.write"
+
+
+def test_a_holder_without_own_frames_is_named_by_its_thread():
+    found = evidence.gather(anr("com.example.Main.wait", holder=("java.net.Socket.read",)))
+
+    assert found.holder == "by Thread"
+
+
+def test_the_kernel_owns_everything_but_reports_and_entry():
+    crash = kernel_crash("dump_stack", "kasan_report.cold.7", "p9_poll_mux", "kthread")
+
+    assert own(crash) == ["p9_poll_mux"]
+
+
+def test_an_unknown_symbol_is_never_own():
+    assert own(native_crash((None, GAME), ("abort", LIBC))) == []
+
+
+def test_a_crash_without_threads_has_no_tokens():
+    assert evidence.gather(Crash(kind=CrashKind.REBOOT)).tokens == ()
+
+
+def test_message_words_hide_the_words():
+    words = evidence.message_words("Cannot find user bob@example.org at 0xdeadbeef")
+
+    assert all(isinstance(word, int) for word in words)
+    assert words == evidence.message_words("user find cannot at 0x12 eve@example.org")
+
+
+@given(st.text(max_size=300))
+def test_any_message_gives_sorted_unique_32_bit_words(message):
+    words = evidence.message_words(message)
+
+    assert list(words) == sorted(set(words))
+    assert all(0 <= word < 2**32 for word in words)
