@@ -13,9 +13,11 @@ parsed in a worker or a web process. The road of one job:
       answer, refusal or failure <--------------------------- MessagePack, never pickle
       lets go --------------> kills it, waits for it
 
->>> sandbox = Sandbox(("crashes.formats.*",))
->>> sandbox.run("crashes.formats.elf:identify", payload)
->>> sandbox.run_many("crashes.formats.registry:parse", [(one,), (two,)])
+>>> sandbox = Sandbox(("uxp_diag.sandbox.probe", "elftools.*"), allowed=("uxp_diag.sandbox.probe",))
+>>> sandbox.run("uxp_diag.sandbox.probe:measure", b"four")
+4
+>>> sandbox.run_many("uxp_diag.sandbox.probe:measure", [(b"",), (b"x",)])
+[0, 1]
 
 Who does what: `owner` (Sandbox, this process), `nursery` (the server as seen from here), `server`
 (the loop that forks), `child` (one job), `confinement` and `seccomp` (what a child gives up),
@@ -27,6 +29,7 @@ What can go wrong is a `FailureReason`. A child is stopped by the kernel (CPU, m
 
 To add a job: write a function of plain values (and descriptor numbers) in a module under one of the
 sandbox's `allowed` names, preload what it imports, and give its own errors `code` and `detail`.
+A large input or output travels as a descriptor: read it with `mmap`, write it with `os.write`.
 This package imports neither Django nor the apps, and the server's side must stay so.
 """
 

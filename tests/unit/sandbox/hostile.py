@@ -1,5 +1,6 @@
 """Small ELF files made to hurt their reader."""
 
+import random
 import struct
 
 _FILE_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
@@ -24,6 +25,16 @@ def endless_line_header(directories: int = 1 << 62) -> bytes:
             ".debug_line": _with_length(header),
         }
     )
+
+
+def damage(content: bytes, dice: random.Random) -> bytes:
+    """The content with one to six bytes changed, often to what counts and lengths dislike most."""
+    changed = bytearray(content)
+    for _ in range(dice.randint(1, 6)):
+        changed[dice.randrange(len(changed))] = dice.choice(
+            (0, 0x7F, 0x80, 0xFF, dice.randrange(256))
+        )
+    return bytes(changed)
 
 
 def _uleb(value: int) -> bytes:

@@ -1,6 +1,7 @@
 """What a job gives back, and how each way to fail is told."""
 
 import os
+import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -123,6 +124,18 @@ def test_the_elf_file_that_hangs_its_reader_ends_within_its_limits(shared_sandbo
     )
 
     assert problem.reason in {FailureReason.CPU, FailureReason.MEMORY}
+
+
+def test_two_hundred_damaged_elf_files_all_get_an_outcome(shared_sandbox):
+    dice = random.Random(7)  # noqa: S311  the damage is to be the same every time
+    damaged = [(hostile.damage(hostile.endless_line_header(0), dice),) for _ in range(200)]
+
+    outcomes = shared_sandbox.run_many(f"{JOBS}:count_lines", damaged, limits=SMALL)
+
+    reasons = {outcome.reason for outcome in outcomes if isinstance(outcome, SandboxFailure)}
+    assert len(outcomes) == 200
+    assert reasons <= {FailureReason.CRASHED, FailureReason.CPU, FailureReason.MEMORY}
+    assert shared_sandbox.run(f"{JOBS}:echo", 1) == [1]
 
 
 def test_files_are_handed_over_in_order(shared_sandbox, tmp_path):
