@@ -1,6 +1,7 @@
 """The pipeline, one step per task.
 
     process_reports   parse, symbolicate, group, store the reports with these numbers
+    prepare_symcache  make the symcache of the debug file with this number
     sweep             ring again for whatever no bell announced
     reconcile_spool   adopt or remove spool files that no row names
 
@@ -20,6 +21,7 @@ from kombu.exceptions import OperationalError
 from crashes.services.processing import lease_reports, list_unannounced
 from crashes.services.processing import process_reports as process
 from crashes.services.reconciling import reconcile
+from crashes.services.symbols import list_unprepared, prepare_debug_file
 
 BATCH = 50
 _SWEEP_LIMIT = 2_000
@@ -39,6 +41,22 @@ def ring(report_pks: Sequence[int]) -> None:
         )
 
 
+def ring_symbols(debug_file_id: int) -> None:
+    """Tell the symbolication workers about a new debug file. Whoever needs it earlier makes it."""
+    if not settings.REDIS_URL:
+        return
+    with contextlib.suppress(OperationalError, OSError):
+        prepare_symcache.apply_async(
+            kwargs={"debug_file_id": debug_file_id}, retry=False, ignore_result=True
+        )
+
+
+@shared_task(base=DjangoTask, queue="symbols")
+def prepare_symcache(*, debug_file_id: int) -> None:
+    """Make the symcache of one debug file; a queue of its own, so bursts hold up nobody."""
+    prepare_debug_file(debug_file_id)
+
+
 @shared_task(base=DjangoTask, queue="reports")
 def process_reports(*, report_pks: Sequence[int]) -> None:
     """Digest those of the reports that are still free."""
@@ -53,6 +71,8 @@ def sweep() -> None:
     forgotten = list_unannounced(now=timezone.now(), limit=_SWEEP_LIMIT)
     for start in range(0, len(forgotten), BATCH):
         ring(forgotten[start : start + BATCH])
+    for debug_file_id in list_unprepared(limit=_SWEEP_LIMIT):
+        ring_symbols(debug_file_id)
 
 
 @shared_task(base=DjangoTask, queue="reports")

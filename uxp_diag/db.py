@@ -65,7 +65,7 @@ def lock_name(name: str) -> None:
 
 def _insert(
     model: type[models.Model],
-    fields: Sequence[models.Field[Any, Any]],
+    fields: "Sequence[models.Field[Any, Any]]",
     objects: Sequence[models.Model],
 ) -> tuple[str, list[Any]]:
     quote = connection.ops.quote_name

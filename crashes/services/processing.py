@@ -14,6 +14,7 @@ late finds that the row is no longer its own.
 
 import logging
 import uuid
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

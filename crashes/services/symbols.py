@@ -10,7 +10,8 @@ import hashlib
 import logging
 import os
 import secrets
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -140,7 +141,7 @@ class _Finder:
                 prepare_debug_file(debug_file.pk)
             path = symcache_path(debug_file.sha256)
             if path.exists():
-                return _pool().open(path)
+                return _pool().get(path)
         return None
 
     def _files(self, build_id: str, arch: str | None) -> Iterable[DebugFile]:
@@ -173,7 +174,7 @@ def symcache_path(sha256: str) -> Path:
 
 
 @contextmanager
-def _incoming() -> Any:
+def _incoming() -> Iterator[Path]:
     """A fresh path for a file on its way in, gone afterwards if nobody took it."""
     path = blobs().path(f"incoming/{secrets.token_hex(16)}")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -227,10 +228,14 @@ def _ensure_symcache(debug_file: DebugFile) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
-        with debug_file_path(debug_file.sha256).open("rb") as source, partial.open("x+b") as out:
+        with (
+            debug_file_path(debug_file.sha256).open("rb") as source,
+            partial.open("x+b") as out,
+            tempfile.TemporaryFile(dir=target.parent) as scratch,
+        ):
             sandbox().run(
                 "crashes.symbolication.jobs:build_symcache_job",
-                files=[source.fileno(), out.fileno()],
+                files=[source.fileno(), out.fileno(), scratch.fileno()],
                 limits=BUILD_SYMCACHE,
             )
             out.flush()

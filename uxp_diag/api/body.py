@@ -11,6 +11,7 @@ frames. A second layer of encoding is refused.
 """
 
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from io import RawIOBase
@@ -77,21 +78,41 @@ def iterate_body(request: HttpRequest, limits: BodyLimits) -> Iterator[bytes]:
 
 def read_multipart(request: HttpRequest, limits: BodyLimits) -> list[Part]:
     """The parts of a multipart/form-data body, in order. Raises Problem 400, 413 or 415."""
+    return [
+        Part(part.name, part.file_name, b"".join(part)) for part in stream_parts(request, limits)
+    ]
+
+
+def stream_parts(request: HttpRequest, limits: BodyLimits) -> Iterator["StreamedPart"]:
+    """The parts of a multipart/form-data body as they arrive; what is unread of one is skipped.
+
+    A body of another type is one part named `file`. Raises Problem 400, 413 or 415.
+    """
     kind, options = parse_options_header(request.headers.get("Content-Type", ""))
+    if kind != b"multipart/form-data":
+        yield StreamedPart("file", None, iterate_body(request, limits))
+        return
     boundary = options.get(b"boundary")
-    if kind != b"multipart/form-data" or not boundary:
-        raise Problem(400, "malformed_multipart", "The body is not multipart with a boundary.")
-    collector = _PartCollector(limits)
-    parser = MultipartParser(boundary, collector.callbacks())  # type: ignore[arg-type]
-    try:
-        for chunk in iterate_body(request, limits):
-            parser.write(chunk)
-        parser.finalize()
-    except MultipartParseError:
-        raise Problem(400, "malformed_multipart", "The multipart body is damaged.") from None
-    if not collector.is_complete:
-        raise Problem(400, "truncated_body", "The multipart body ends early.", retry=True)
-    return collector.parts
+    if not boundary:
+        raise Problem(400, "malformed_multipart", "The multipart body names no boundary.")
+    yield from _PartStream(iterate_body(request, limits), boundary, limits)
+
+
+class StreamedPart:
+    """One part on its way in: iterate it once for its content."""
+
+    def __init__(self, name: str, file_name: str | None, chunks: Iterator[bytes]) -> None:
+        self.name = name
+        self.file_name = file_name
+        self._chunks = chunks
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._chunks
+
+    def drain(self) -> None:
+        """Read the rest and forget it."""
+        for _ in self._chunks:
+            pass
 
 
 class _Wire:
@@ -250,65 +271,115 @@ _DECODERS: dict[str, _Decoder] = {
 }
 
 
-class _PartCollector:
-    """Gathers what the push parser calls back with."""
+class _Headers:
+    """A part's header, gathered from what the push parser calls back with."""
 
-    def __init__(self, limits: BodyLimits) -> None:
-        self._limits = limits
-        self._headers: dict[bytes, bytes] = {}
-        self._field = bytearray()
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._name = bytearray()
         self._value = bytearray()
-        self._data = bytearray()
-        self.parts: list[Part] = []
-        self.is_complete = False
+        self._size = 0
+        self.values: dict[bytes, bytes] = {}
 
-    def callbacks(self) -> dict[str, Any]:
+    def add_name(self, data: bytes, start: int, end: int) -> None:
+        """More of a header's name."""
+        self._name += data[start:end]
+        self._grow(end - start)
+
+    def add_value(self, data: bytes, start: int, end: int) -> None:
+        """More of a header's value."""
+        self._value += data[start:end]
+        self._grow(end - start)
+
+    def end_line(self) -> None:
+        """The header line is whole."""
+        self.values[bytes(self._name).lower()] = bytes(self._value)
+        self._name, self._value = bytearray(), bytearray()
+
+    def _grow(self, size: int) -> None:
+        self._size += size
+        if self._size > self._limit:
+            raise Problem(413, "part_header_too_large", "A part's header is too large.")
+
+
+class _PartStream:
+    """Turns the push parser's calls into parts that can be pulled.
+
+    The parser is fed one chunk when the consumer wants more; what it calls back with waits in
+    `_events`: a `_Headers` opens a part, bytes belong to it, None closes it.
+    """
+
+    def __init__(self, chunks: Iterator[bytes], boundary: bytes, limits: BodyLimits) -> None:
+        self._chunks = chunks
+        self._limits = limits
+        self._events: deque[_Headers | bytes | None] = deque()
+        self._headers = _Headers(limits.part_header_bytes)
+        self._parts = 0
+        self._is_complete = False
+        self._parser = MultipartParser(boundary, self._callbacks())  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[StreamedPart]:
+        while (headers := self._next()) is not _END:
+            if not isinstance(headers, _Headers):
+                continue
+            part = self._part(headers)
+            yield part
+            part.drain()
+
+    def _part(self, headers: _Headers) -> StreamedPart:
+        _, options = parse_options_header(headers.values.get(b"content-disposition", b""))
+        file_name = options.get(b"filename")
+        return StreamedPart(
+            options.get(b"name", b"").decode(errors="replace"),
+            None if file_name is None else file_name.decode(errors="replace"),
+            self._content(),
+        )
+
+    def _content(self) -> Iterator[bytes]:
+        while isinstance(event := self._next(), bytes):
+            yield event
+
+    def _next(self) -> Any:
+        """The next event, or _END when the body is over."""
+        while not self._events:
+            chunk = next(self._chunks, None)
+            try:
+                if chunk is None:
+                    self._finish()
+                    return _END
+                self._parser.write(chunk)
+            except MultipartParseError:
+                raise Problem(
+                    400, "malformed_multipart", "The multipart body is damaged."
+                ) from None
+        return self._events.popleft()
+
+    def _finish(self) -> None:
+        self._parser.finalize()
+        if not self._is_complete:
+            raise Problem(400, "truncated_body", "The multipart body ends early.", retry=True)
+
+    def _callbacks(self) -> dict[str, Any]:
         """What the parser calls, by its names."""
         return {
             "on_part_begin": self._begin,
-            "on_header_field": self._header_field,
-            "on_header_value": self._header_value,
-            "on_header_end": self._header_end,
-            "on_part_data": self._part_data,
-            "on_part_end": self._end,
-            "on_end": self._finish,
+            "on_header_field": lambda *part: self._headers.add_name(*part),
+            "on_header_value": lambda *part: self._headers.add_value(*part),
+            "on_header_end": lambda: self._headers.end_line(),
+            "on_headers_finished": lambda: self._events.append(self._headers),
+            "on_part_data": lambda data, start, end: self._events.append(data[start:end]),
+            "on_part_end": lambda: self._events.append(None),
+            "on_end": self._end,
         }
 
     def _begin(self) -> None:
-        if len(self.parts) >= self._limits.parts:
+        self._parts += 1
+        if self._parts > self._limits.parts:
             raise Problem(413, "too_many_parts", "The multipart body has too many parts.")
-        self._headers = {}
-        self._data = bytearray()
-
-    def _header_field(self, data: bytes, start: int, end: int) -> None:
-        self._field += data[start:end]
-        self._check_header()
-
-    def _header_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-        self._check_header()
-
-    def _check_header(self) -> None:
-        if len(self._field) + len(self._value) > self._limits.part_header_bytes:
-            raise Problem(413, "part_header_too_large", "A part's header is too large.")
-
-    def _header_end(self) -> None:
-        self._headers[bytes(self._field).lower()] = bytes(self._value)
-        self._field, self._value = bytearray(), bytearray()
-
-    def _part_data(self, data: bytes, start: int, end: int) -> None:
-        self._data += data[start:end]
+        self._headers = _Headers(self._limits.part_header_bytes)
 
     def _end(self) -> None:
-        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
-        file_name = options.get(b"filename")
-        self.parts.append(
-            Part(
-                name=options.get(b"name", b"").decode(errors="replace"),
-                file_name=None if file_name is None else file_name.decode(errors="replace"),
-                content=bytes(self._data),
-            )
-        )
+        self._is_complete = True
 
-    def _finish(self) -> None:
-        self.is_complete = True
+
+_END = object()

@@ -1,0 +1,80 @@
+"""A worker of the embedded platform: the production pipeline without Celery.
+
+It leases, digests and stores with the same services as the Celery tasks; only the bell is
+missing, so it looks at the table itself: at once while there is work, then less and less often.
+"""
+
+import logging
+import signal
+import time
+from argparse import ArgumentParser
+from types import FrameType
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import OperationalError
+from django.utils import timezone
+
+from crashes.services.processing import lease_reports, process_reports
+from crashes.services.reconciling import reconcile
+from crashes.services.symbols import list_unprepared, prepare_debug_file
+from crashes.tasks import BATCH
+
+logger = logging.getLogger(__name__)
+
+_SHORTEST_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 0.5
+_RECONCILE_SECONDS = 3600.0
+
+
+class Command(BaseCommand):
+    """Work until told to stop."""
+
+    help = "Digest reports as they arrive, without Celery (embedded worker)."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """How long, and what else."""
+        parser.add_argument("--once", action="store_true", help="end when nothing is left to do")
+        parser.add_argument(
+            "--reconcile", action="store_true", help="also bring spool and table into agreement"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Work in a loop; SIGTERM and SIGINT end it after the batch at hand."""
+        del args
+        self._is_stopping = False
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(signal.SIGINT, self._on_signal)
+        next_reconcile = time.monotonic() if options["reconcile"] else float("inf")
+        pause = _SHORTEST_PAUSE_SECONDS
+        while not self._is_stopping:
+            if time.monotonic() >= next_reconcile:
+                reconcile(now=timezone.now())
+                next_reconcile = time.monotonic() + _RECONCILE_SECONDS
+            if _work_once():
+                pause = _SHORTEST_PAUSE_SECONDS
+                continue
+            if options["once"]:
+                return
+            time.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self._is_stopping = True
+
+
+def _work_once() -> bool:
+    """Do one piece of work; whether there was any."""
+    try:
+        for debug_file_id in list_unprepared(limit=1):
+            prepare_debug_file(debug_file_id)
+            return True
+        rows = lease_reports(limit=BATCH, now=timezone.now())
+        if rows:
+            process_reports(rows, now=timezone.now())
+    except OperationalError:
+        logger.exception("the database did not take part; trying again")
+        time.sleep(1.0)
+        return False
+    return bool(rows)

@@ -1,0 +1,157 @@
+"""From the door to the issue, on the real database, sandbox and spool."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from crashes.intake.report import decode_report, payload_bytes
+from crashes.models import Issue, IssueTally, Report
+from crashes.services.acceptance import Acceptance, Upload, accept_reports, adopt_spool_file, spool
+from crashes.services.processing import lease_reports, list_unannounced, process_reports
+from crashes.services.reconciling import reconcile
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+STACK = """java.lang.IllegalStateException: not attached
+\tat com.example.shop.CartFragment.refresh(CartFragment.kt:88)
+\tat com.example.shop.CartFragment.onResume(CartFragment.kt:41)
+\tat androidx.fragment.app.Fragment.performResume(Fragment.java:3072)
+\tat android.os.Handler.dispatchMessage(Handler.java:106)
+"""
+
+pytestmark = pytest.mark.django_db
+
+
+def upload(text=STACK, *, report_id=None, payload_format="java_stacktrace", program_id=1):
+    import json
+
+    document = {
+        "report_id": str(report_id or uuid.uuid4()),
+        "occurred_at": "2026-11-20T10:00:00Z",
+        "kind": "java_crash",
+        "process": "com.example.shop",
+        "software": {"os_build": "V3.420", "os_version": "14"},
+        "app": {"package": "com.example.shop", "version_name": "1.4.2", "version_code": 1402},
+        "payload": {"format": payload_format, "text": text},
+    }
+    report = decode_report(json.dumps(document).encode())
+    return Upload(program_id, None, "Nokia G42 5G", report, payload_bytes(report.payload), NOW)
+
+
+def work(now=NOW):
+    process_reports(lease_reports(limit=100, now=now), now=now)
+
+
+def test_a_report_becomes_part_of_an_issue():
+    (receipt,) = accept_reports([upload()])
+
+    work()
+
+    report = Report.objects.get(pk=receipt.pk)
+    assert report.state == Report.State.DONE
+    assert report.issue.signature
+    assert report.issue.report_count == 1
+    assert IssueTally.objects.get().reports == 1
+    assert list(spool().names()) == []
+
+
+def test_a_replay_is_a_duplicate_and_counts_once():
+    report_id = uuid.uuid4()
+
+    first = accept_reports([upload(report_id=report_id)])
+    work()
+    again = accept_reports([upload(report_id=report_id)])
+    twice = accept_reports([upload(report_id=uuid.UUID(int=7))] * 2)
+    work()
+
+    assert first[0].acceptance is Acceptance.ACCEPTED
+    assert again[0].acceptance is Acceptance.DUPLICATE
+    assert [item.acceptance.value for item in twice] == ["accepted", "duplicate"]
+    assert Issue.objects.get().report_count == 2
+    assert list(spool().names()) == []
+
+
+def test_the_same_report_id_of_two_programs_is_two_reports():
+    report_id = uuid.uuid4()
+
+    receipts = accept_reports(
+        [upload(report_id=report_id), upload(report_id=report_id, program_id=2)]
+    )
+    work()
+
+    assert [receipt.acceptance for receipt in receipts] == [Acceptance.ACCEPTED] * 2
+    assert Issue.objects.count() == 2
+
+
+def test_a_refused_payload_is_quarantined_at_once_and_kept():
+    accept_reports([upload("nothing like a stack"), upload()])
+
+    work()
+
+    bad, good = Report.objects.order_by("pk")
+    assert (bad.state, good.state) == (Report.State.QUARANTINED, Report.State.DONE)
+    assert bad.failure_code
+    assert bad.content.raw is not None
+    assert list(spool().names()) == []
+
+
+def test_three_failures_end_in_quarantine(monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("a bug of ours")
+
+    monkeypatch.setattr("crashes.services.processing.symbolicate_crash", broken)
+    accept_reports([upload()])
+
+    now = NOW
+    for _ in range(3):
+        work(now)
+        now += timedelta(minutes=5)
+
+    report = Report.objects.get()
+    assert report.state == Report.State.QUARANTINED
+    assert (report.attempts, report.failure_code) == (3, "digest_failed")
+
+
+def test_a_lost_lease_is_found_by_the_sweeper_and_worked_on_again():
+    accept_reports([upload()])
+    lease_reports(limit=10, now=NOW)
+
+    assert lease_reports(limit=10, now=NOW) == []
+    later = NOW + timedelta(minutes=3)
+    assert len(list_unannounced(now=later, limit=10)) == 1
+    work(later)
+
+    assert Report.objects.get().state == Report.State.DONE
+
+
+def test_a_worker_that_lost_its_lease_stores_nothing():
+    accept_reports([upload()])
+    slow = lease_reports(limit=10, now=NOW)
+    later = NOW + timedelta(minutes=3)
+    work(later)
+
+    process_reports(slow, now=later)
+
+    assert Issue.objects.get().report_count == 1
+
+
+def test_a_spool_file_without_rows_is_adopted_once():
+    accept_reports([upload()])
+    (name, _), = spool().names()
+    Report.objects.all().delete()
+
+    assert adopt_spool_file(name) == 1
+    assert adopt_spool_file(name) == 0
+
+
+def test_the_reconciler_adopts_orphans_and_removes_what_is_finished():
+    accept_reports([upload()])
+    accept_reports([upload()])
+    orphan, finished = Report.objects.order_by("pk")
+    Report.objects.filter(pk=orphan.pk).delete()
+    Report.objects.filter(pk=finished.pk).update(state=Report.State.DONE)
+
+    result = reconcile(now=datetime(2100, 1, 1, tzinfo=UTC))
+
+    assert (result.adopted_reports, result.removed_files) == (1, 1)
+    assert Report.objects.filter(state=Report.State.RECEIVED).count() == 1
