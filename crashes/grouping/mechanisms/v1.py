@@ -49,6 +49,7 @@ SIMILAR = THRESHOLD - 0.25
 
 DECAY = 0.55
 COMMON = 8.0
+UNSEEN = 30
 DRIFT = 0.22
 FOREIGN = 0.03
 TYPE_COST = 0.5
@@ -192,7 +193,7 @@ def score(left: GroupingInput, right: GroupingInput, *, stats: FrameStats) -> Ma
 
 def _rarity(token: str, stats: FrameStats) -> float:
     count = stats.frequency.get(term(token), 0)
-    return math.exp(-COMMON * count / stats.total) if count else 1.0
+    return math.exp(-COMMON * count / (stats.total + UNSEEN)) if count else 1.0
 
 
 _Pair = tuple[_Spot, _Spot, str, float]
