@@ -56,6 +56,11 @@ class HeadAndTail(Generic[T]):
         """How many items were dropped."""
         return self._count - len(self._head) - len(self._tail)
 
+    def kept(self) -> Iterator[T]:
+        """What was kept, in order."""
+        yield from self._head
+        yield from self._tail
+
     def items(self) -> Iterator[tuple[int, T]]:
         """What was kept, each with its place among all that were added."""
         yield from enumerate(self._head)

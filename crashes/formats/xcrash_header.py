@@ -28,7 +28,9 @@ _DETAILS = {
     "Brand": "brand",
     "API level": "api_level",
     "OS version": "os_version",
-    "Kernel version": "kernel",
+    "Kernel version": "kernel_version",
+    "ABI list": "abi_list",
+    "Tombstone maker": "tombstone_maker",
     "Rooted": "rooted",
 }
 
