@@ -17,6 +17,7 @@ from crashes.formats.managed_frame import managed_frame, split_call
 from crashes.stack import CauseLink, ExceptionInfo, Frame
 
 MAX_EXCEPTIONS = 64
+_MAX_DROPPED = 1024
 _MAX_MESSAGE_LINES = 256
 _MAX_MESSAGE = 64 * 1024
 
@@ -134,7 +135,7 @@ class ChainReader:
         at = start
         if title is not None:
             at = self._open(title, start, CauseLink.OUTERMOST, depth=0)
-        while at < len(self._lines):
+        while at < len(self._lines) and self._dropped < _MAX_DROPPED:
             step = self._step(at)
             if step is None:
                 break

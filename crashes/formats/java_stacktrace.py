@@ -20,6 +20,7 @@ from crashes.formats.exception_chain import (
 )
 from crashes.formats.lines import blank, text_lines
 from crashes.formats.logcat_lines import LogLine, is_log, read_log
+from crashes.formats.tombstone_parts import package_of
 from crashes.formats.xcrash_header import read_xcrash_header
 from crashes.stack import Crash, CrashKind, ExceptionInfo, Frame, JsonValue, Thread
 
@@ -95,7 +96,7 @@ def fatal_line(log: list[LogLine]) -> int | None:
 
 def is_fatal(line: str) -> bool:
     """Whether RuntimeInit announces an uncaught exception here."""
-    return _FATAL.match(line) is not None
+    return "FATAL EXCEPTION" in line and _FATAL.match(line) is not None
 
 
 def _starts(line: str) -> bool:
@@ -187,6 +188,7 @@ def _crash(lines: list[str], begin: _Beginning) -> Crash:
     return Crash(
         kind=CrashKind.JAVA_CRASH,
         process=begin.process,
+        package=package_of(begin.process),
         pid=begin.pid,
         tid=begin.tid,
         timestamp=begin.timestamp,
@@ -227,7 +229,7 @@ def _below_xcrash_header(crash: Crash, lines: list[str]) -> Crash:
     return replace(
         crash,
         process=header.process,
-        package=header.text("app_id"),
+        package=header.text("app_id") or package_of(header.process),
         version_name=header.text("app_version"),
         pid=header.pid,
         tid=header.tid,
