@@ -1,0 +1,151 @@
+"""Which format a payload has, judged by its content alone.
+
+Clients mislabel, tools send files without a word. Every mark looked for is one that its writer
+always puts there; where formats contain one another (a log with a tombstone, a DropBox entry with
+a stack) the outer one is the answer, since its parser hands the inner on. Only the first part of
+a payload is looked at.
+"""
+
+import re
+
+from crashes.formats import dropbox_header
+from crashes.formats.anr_threads import thread_header
+from crashes.formats.exception_chain import call_of, is_sure_title, is_title
+from crashes.formats.lines import blank, text_lines
+from crashes.formats.logcat_lines import is_log
+from crashes.formats.tombstone_text.frames import is_frame
+from crashes.formats.xcrash_header import read_xcrash_header
+from crashes.stack import PayloadFormat
+
+_LOOK_AT = 256 * 1024
+_HEAD_LINES = 60
+_KERNEL_SHARE = 3
+_MINIDUMP_MAGICS = (b"MDMP", b"PMDM")
+_MICRODUMP_MARKS = ("-----BEGIN BREAKPAD MICRODUMP-----", "google-breakpad(", "google-breakpad:")
+_PROCESS_SECTION = re.compile(r"\s*-----+ (?:dumping )?pid:? [0-9]{1,10} at ")
+_PID_LINE = re.compile(r"\s*pid: [0-9]{1,10}(?:, tid: [0-9]{1,10})?(?:, name: .*?)?  >>> ")
+_SIGNAL_LINE = re.compile(r"\s*signal -?[0-9]{1,3} \(")
+_KERNEL_LINE = re.compile(
+    r"(?:<[0-9]{1,3}>)?\[ {0,8}[0-9]{1,10}\.[0-9]{3,9}\](?:\[ {0,8}[TC][0-9]+\])? ?"
+)
+_PSTORE = re.compile(r"(?:Panic|Oops)#[0-9]{1,3} Part[0-9]{1,3}")
+_FINGERPRINT = re.compile(rb"[\x21-\x7e]{1,200}/[\x20-\x7e]{1,400}")
+_ACRA_FIELDS = ("REPORT_ID", "APP_VERSION_CODE", "PACKAGE_NAME", "ANDROID_VERSION")
+_XCRASH_FORMATS = {
+    "anr": PayloadFormat.ANR_TRACES,
+    "java": PayloadFormat.JAVA_STACKTRACE,
+    "native": PayloadFormat.TOMBSTONE_TEXT,
+}
+
+
+def sniff(payload: bytes) -> PayloadFormat | None:
+    """The format that `payload` most surely has, or None when it looks like none."""
+    if payload.startswith(_MINIDUMP_MAGICS):
+        return PayloadFormat.MINIDUMP
+    if is_tombstone_proto(payload):
+        return PayloadFormat.TOMBSTONE_PROTO
+    lines = [line for line in text_lines(payload[:_LOOK_AT]) if not blank(line)]
+    if not lines:
+        return None
+    return _by_wrapping(lines) or _by_content(lines)
+
+
+def is_tombstone_proto(payload: bytes) -> bool:
+    """Whether `payload` begins like a tombstone message, bare or in the wrapper of Android 14."""
+    if payload[:1] == b"\x0a":
+        length, at = _varint(payload, 1)
+        return 0 < length <= len(payload) - at and _is_bare(payload, at)
+    return _is_bare(payload, 0)
+
+
+def _is_bare(payload: bytes, at: int) -> bool:
+    """Whether an architecture (absent when it is 32-bit ARM) and a fingerprint stand at `at`."""
+    if payload[at : at + 1] == b"\x08":
+        at += 2
+    if payload[at : at + 1] != b"\x12":
+        return False
+    length, start = _varint(payload, at + 1)
+    return _FINGERPRINT.fullmatch(payload[start : start + length]) is not None
+
+
+def _varint(payload: bytes, at: int) -> tuple[int, int]:
+    """A number in groups of seven bits and where it ends; -1 for none."""
+    number = 0
+    for place, byte in enumerate(payload[at : at + 5]):
+        number |= (byte & 0x7F) << (7 * place)
+        if byte < 0x80:  # noqa: PLR2004 - the last group has no continuation bit
+            return number, at + place + 1
+    return -1, at
+
+
+def _by_wrapping(lines: list[str]) -> PayloadFormat | None:
+    """The format of a text that says at its beginning what it is."""
+    head = lines[:_HEAD_LINES]
+    if lines[0].lstrip().startswith("{"):
+        return PayloadFormat.ACRA_JSON if _is_acra("\n".join(lines)) else None
+    if _is_dropbox(head):
+        return PayloadFormat.DROPBOX
+    if any(mark in line for line in head for mark in _MICRODUMP_MARKS):
+        return PayloadFormat.MICRODUMP
+    header = read_xcrash_header(head)
+    if header and (found := _XCRASH_FORMATS.get(header.text("crash_type") or "")):
+        return found
+    return None
+
+
+def _is_acra(text: str) -> bool:
+    return '"STACK_TRACE"' in text and any(f'"{name}"' in text for name in _ACRA_FIELDS)
+
+
+def _is_dropbox(head: list[str]) -> bool:
+    """Whether an entry line, a list of entries or a header stands at the beginning."""
+    if any(line.startswith("Drop box contents:") for line in head):
+        return True
+    first = next((line for line in head if not line.startswith("====")), "")
+    if dropbox_header.read_entry_line(first):
+        return True
+    header = dropbox_header.read_header(head, 0)
+    said = {"Flags", "Package", "Build", "UID", "PID"} & header.fields.keys()
+    return header.is_boot or ("Process" in header.fields and bool(said))
+
+
+def _by_content(lines: list[str]) -> PayloadFormat | None:
+    if is_log(lines):
+        return PayloadFormat.LOGCAT
+    if _is_anr(lines):
+        return PayloadFormat.ANR_TRACES
+    if _is_tombstone(lines):
+        return PayloadFormat.TOMBSTONE_TEXT
+    if _is_kernel(lines):
+        return PayloadFormat.KERNEL_LOG
+    return PayloadFormat.JAVA_STACKTRACE if _is_java(lines) else None
+
+
+def _is_anr(lines: list[str]) -> bool:
+    if any(_PROCESS_SECTION.match(line) for line in lines):
+        return True
+    drafts = (thread_header(line.strip()) for line in lines if line.lstrip().startswith('"'))
+    return any(
+        draft and (draft.runtime_tid is not None or draft.tid is not None) for draft in drafts
+    )
+
+
+def _is_tombstone(lines: list[str]) -> bool:
+    if any(_SIGNAL_LINE.match(line) or _PID_LINE.match(line) for line in lines):
+        return True
+    return any(is_frame(line.strip()) for line in lines)
+
+
+def _is_kernel(lines: list[str]) -> bool:
+    """Whether a mark of pstore is there or many of the first lines have a kernel's time stamp."""
+    head = lines[:_HEAD_LINES]
+    stamped = sum(_KERNEL_LINE.match(line) is not None for line in head)
+    return stamped * _KERNEL_SHARE >= len(head) or any(_PSTORE.match(line) for line in head)
+
+
+def _is_java(lines: list[str]) -> bool:
+    if any(call_of(line) for line in lines):
+        return True
+    return is_sure_title(lines[0]) or (
+        is_title(lines[0]) and any(line.startswith("Caused by: ") for line in lines)
+    )
