@@ -4,13 +4,14 @@
    own frames; equal keys are one variant, without any scoring.
 2. `index_terms` gives 64-bit terms for the own frames, their adjacent pairs, and the classes or
    files on top. The rarest of them find at most 64 candidates (`crashes.grouping.index`).
-3. A cheap edit similarity (Indel over the frames) keeps the best 16.
+3. The first 6 of them and the 10 nearest by a cheap edit similarity (Indel) go on.
 4. `score` aligns two stacks. With p = the frames before a frame (foreign ones count 0.03), a frame
-   weighs (1 + p)^-DECAY * exp(-COMMON * share of variants that have it) * (1 or 0.03). Equal
-   frames are paired in order and earn both weights times exp(-DRIFT * difference in p); unpaired
-   frames lose theirs, unless an unpaired frame of the same class or file stands on the other side
-   (renamed, split, wrapped), which cancels the loss. Divided by all weights this lies in [-1, 1].
-   Different types and different message words cost, equal words earn.
+   weighs (1 + p)^-DECAY * exp(-COMMON * share of variants that have it) * (1 or 0.03); UNSEEN
+   keeps that share honest while a program has few variants. Equal frames are paired in order and
+   earn both weights times exp(-DRIFT * difference in p); unpaired frames lose theirs, unless an
+   unpaired frame of the same class or file stands on the other side (renamed, split, wrapped),
+   which cancels the loss. Divided by all weights this lies in [-1, 1]. Different types and
+   different message words cost, equal words earn.
 5. `best_match` joins the best variant from THRESHOLD on and names further variants at LINK or
    above, whose issues belong together. Without own frames nothing joins: only the exact key counts.
 
@@ -43,8 +44,8 @@ from crashes.stack import Crash, CrashKind
 
 NAME = "v1"
 
-THRESHOLD = 0.22
-LINK = THRESHOLD + 0.30
+THRESHOLD = 0.25
+LINK = THRESHOLD + 0.15
 SIMILAR = THRESHOLD - 0.25
 
 DECAY = 0.55
@@ -56,6 +57,7 @@ TYPE_COST = 0.5
 WORDS_GAIN = 0.22
 WORDS_COST = 0.2
 GATE = 16
+RARE = 6
 HOMES = 3
 
 _CLASSES = {
@@ -262,15 +264,19 @@ def _message_score(left: tuple[int, ...], right: tuple[int, ...]) -> float:
 
 
 def gate(item: GroupingInput, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates worth aligning: the GATE nearest by edit similarity of the frames."""
+    """The candidates worth aligning: the first RARE, and the nearest by edit similarity.
+
+    The candidates come ordered by the rare terms they share, which edit similarity does not see.
+    """
     if len(candidates) <= GATE:
         return list(candidates)
     own = _coded(item)
     near = [
         (-Indel.normalized_similarity(own, _coded(candidate.input)), rank)
-        for rank, candidate in enumerate(candidates)
+        for rank, candidate in enumerate(candidates[RARE:], start=RARE)
     ]
-    return [candidates[rank] for _, rank in sorted(near)[:GATE]]
+    chosen = [*range(RARE), *(rank for _, rank in sorted(near)[: GATE - RARE])]
+    return [candidates[rank] for rank in chosen]
 
 
 def _coded(item: GroupingInput) -> tuple[int, ...]:
