@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from types import ModuleType
+from hashlib import blake2b
 from typing import Any
 
 from django.db.models import Count
@@ -21,7 +21,7 @@ from crashes.grouping.values import Candidate, Decision, FrameStats, GroupingInp
 from crashes.models import Issue, StackVariant, VariantTerm
 from uxp_diag.db import lock_name
 
-MECHANISM: ModuleType = MECHANISMS[CURRENT]
+MECHANISM = MECHANISMS[CURRENT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def place(item: GroupingInput, occurrence: Occurrence, *, now: datetime) -> Plac
     if known is not None:
         return _repeat(known, item)
     candidates, stats = _candidates(item, occurrence.program_id)
-    decision: Decision = MECHANISM.best_match(item, list(candidates.values()), stats)
+    decision = MECHANISM.best_match(item, list(candidates.values()), stats)
     issue_id = _issue_for(item, occurrence, decision, now=now)
     receipt = _receipt(item, decision)
     variant = StackVariant.objects.create(
@@ -92,8 +92,8 @@ def _repeat(variant: StackVariant, item: GroupingInput) -> Placement:
 
 
 def _scope_hash(item: GroupingInput, program_id: int) -> int:
-    number: int = MECHANISM.term(f"{program_id}/{item.mechanism}/{item.scope}")
-    return number
+    name = f"{program_id}/{item.mechanism}/{item.scope}"
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True)
 
 
 def _candidates(item: GroupingInput, program_id: int) -> tuple[Mapping[int, Candidate], FrameStats]:

@@ -150,15 +150,19 @@ def _digest(loaded: Sequence[Leased]) -> tuple[list[Digested], list[Failure]]:
 
 def _parse(loaded: Sequence[Leased]) -> list[Crash | Failure]:
     """Every payload through the sandbox; reports without one need no parser."""
-    with_payload = [item for item in loaded if _format(item) is not PayloadFormat.NONE]
-    inputs = [(_format(item).value, item.payload) for item in with_payload]
-    outcomes = iter(sandbox().run_many("crashes.formats.jobs:parse_job", inputs) if inputs else [])
-    return [
-        _bare_crash(item)
-        if _format(item) is PayloadFormat.NONE
-        else _crash_or_failure(item, next(outcomes))
-        for item in loaded
-    ]
+    parsed: dict[int, Crash | Failure] = {}
+    by_program: dict[int, list[Leased]] = defaultdict(list)
+    for item in loaded:
+        if _format(item) is PayloadFormat.NONE:
+            parsed[item.row.pk] = _bare_crash(item)
+        else:
+            by_program[item.row.program_id].append(item)
+    for items in by_program.values():  # a child reads the payloads of one program only
+        inputs = [(_format(item).value, item.payload) for item in items]
+        outcomes = sandbox().run_many("crashes.formats.jobs:parse_job", inputs)
+        for item, outcome in zip(items, outcomes, strict=True):
+            parsed[item.row.pk] = _crash_or_failure(item, outcome)
+    return [parsed[item.row.pk] for item in loaded]
 
 
 def _format(leased: Leased) -> PayloadFormat:

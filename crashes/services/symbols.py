@@ -148,7 +148,9 @@ class _Finder:
         """Usable files of the build id, those with line numbers first."""
         del arch  # a build id names one file of one architecture
         lines_first = Case(
-            When(facts__has_dwarf=True, then=Value(0)), default=Value(1), output_field=IntegerField()
+            When(facts__has_dwarf=True, then=Value(0)),
+            default=Value(1),
+            output_field=IntegerField(),
         )
         return (
             DebugFile.objects.filter(program_id=self._program_id, build_id=build_id)

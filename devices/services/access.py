@@ -8,7 +8,7 @@ from django.db import transaction
 
 from devices.credentials import API_PREFIX, hash_token, new_ingest_key, new_token
 from devices.models import ApiToken, IngestKey, Membership, Program
-from uxp_diag.roles import TOKEN_SCOPES, Role, Scope
+from uxp_diag.roles import TOKEN_SCOPES, Role
 
 API_TOKEN_LIFETIME = timedelta(days=90)
 

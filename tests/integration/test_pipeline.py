@@ -1,5 +1,6 @@
 """From the door to the issue, on the real database, sandbox and spool."""
 
+import json
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -23,8 +24,6 @@ pytestmark = pytest.mark.django_db
 
 
 def upload(text=STACK, *, report_id=None, payload_format="java_stacktrace", program_id=1):
-    import json
-
     document = {
         "report_id": str(report_id or uuid.uuid4()),
         "occurred_at": "2026-11-20T10:00:00Z",
@@ -137,7 +136,7 @@ def test_a_worker_that_lost_its_lease_stores_nothing():
 
 def test_a_spool_file_without_rows_is_adopted_once():
     accept_reports([upload()])
-    (name, _), = spool().names()
+    ((name, _),) = spool().names()
     Report.objects.all().delete()
 
     assert adopt_spool_file(name) == 1

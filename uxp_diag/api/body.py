@@ -14,7 +14,6 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from io import RawIOBase
 from typing import Any
 
 import brotli
@@ -28,6 +27,7 @@ from uxp_diag.api.problem import Problem
 _CHUNK = 64 * 1024
 _MIB = 1 << 20
 _ZSTD_WINDOW_BYTES = 8 * _MIB
+_ZSTD_SLICE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,6 @@ class BodyLimits:
     unpacked_bytes: int = 100 * _MIB
     ratio: int = 200
     parts: int = 64
-    part_header_bytes: int = 8 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,25 +237,23 @@ def _brotli(wire: _Wire) -> Iterator[bytes]:
 
 
 def _zstd(wire: _Wire) -> Iterator[bytes]:
-    source = _WireFile(wire)
-    reader = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES).stream_reader(
-        source,  # type: ignore[arg-type]  its stubs ask for more than it uses
-        read_size=_CHUNK, read_across_frames=True
-    )
-    while out := reader.read(_CHUNK):
-        yield out
+    """All frames of a zstd body.
 
-
-class _WireFile(RawIOBase):
-    """The wire as the file object that the zstd reader pulls from."""
-
-    def __init__(self, wire: _Wire) -> None:
-        super().__init__()
-        self._wire = wire
-
-    def read(self, size: int = -1) -> bytes:
-        """Up to `size` more bytes."""
-        return self._wire.read(size if size > 0 else _CHUNK)
+    The library cannot be asked for a bounded amount of output, but a block of at least 4 bytes
+    makes at most 128 KiB: small slices in, bounded chunks out.
+    """
+    unpacker = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
+    frame = None
+    for chunk in wire:
+        for start in range(0, len(chunk), _ZSTD_SLICE):
+            data = chunk[start : start + _ZSTD_SLICE]
+            while data:
+                frame = unpacker.decompressobj() if frame is None or frame.eof else frame
+                out = frame.decompress(data)
+                data = frame.unused_data
+                yield from (out[at : at + _CHUNK] for at in range(0, len(out), _CHUNK))
+    if frame is not None and not frame.eof:
+        raise EOFError
 
 
 _Decoder = Callable[[_Wire], Iterator[bytes]]
@@ -274,32 +271,23 @@ _DECODERS: dict[str, _Decoder] = {
 class _Headers:
     """A part's header, gathered from what the push parser calls back with."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
         self._name = bytearray()
         self._value = bytearray()
-        self._size = 0
         self.values: dict[bytes, bytes] = {}
 
     def add_name(self, data: bytes, start: int, end: int) -> None:
         """More of a header's name."""
         self._name += data[start:end]
-        self._grow(end - start)
 
     def add_value(self, data: bytes, start: int, end: int) -> None:
         """More of a header's value."""
         self._value += data[start:end]
-        self._grow(end - start)
 
     def end_line(self) -> None:
-        """The header line is whole."""
+        """The header line is whole; the parser bounds their size and number."""
         self.values[bytes(self._name).lower()] = bytes(self._value)
         self._name, self._value = bytearray(), bytearray()
-
-    def _grow(self, size: int) -> None:
-        self._size += size
-        if self._size > self._limit:
-            raise Problem(413, "part_header_too_large", "A part's header is too large.")
 
 
 class _PartStream:
@@ -313,7 +301,7 @@ class _PartStream:
         self._chunks = chunks
         self._limits = limits
         self._events: deque[_Headers | bytes | None] = deque()
-        self._headers = _Headers(limits.part_header_bytes)
+        self._headers = _Headers()
         self._parts = 0
         self._is_complete = False
         self._parser = MultipartParser(boundary, self._callbacks())  # type: ignore[arg-type]
@@ -363,9 +351,9 @@ class _PartStream:
         """What the parser calls, by its names."""
         return {
             "on_part_begin": self._begin,
-            "on_header_field": lambda *part: self._headers.add_name(*part),
-            "on_header_value": lambda *part: self._headers.add_value(*part),
-            "on_header_end": lambda: self._headers.end_line(),
+            "on_header_field": self._header_name,
+            "on_header_value": self._header_value,
+            "on_header_end": self._header_end,
             "on_headers_finished": lambda: self._events.append(self._headers),
             "on_part_data": lambda data, start, end: self._events.append(data[start:end]),
             "on_part_end": lambda: self._events.append(None),
@@ -376,7 +364,16 @@ class _PartStream:
         self._parts += 1
         if self._parts > self._limits.parts:
             raise Problem(413, "too_many_parts", "The multipart body has too many parts.")
-        self._headers = _Headers(self._limits.part_header_bytes)
+        self._headers = _Headers()
+
+    def _header_name(self, data: bytes, start: int, end: int) -> None:
+        self._headers.add_name(data, start, end)
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._headers.add_value(data, start, end)
+
+    def _header_end(self) -> None:
+        self._headers.end_line()
 
     def _end(self) -> None:
         self._is_complete = True

@@ -27,10 +27,15 @@ class Command(BaseCommand):
         parser.add_argument("--program", default="User Experience Program")
         parser.add_argument("--label", default="command line")
         parser.add_argument(
-            "--scope", action="append", default=[], choices=sorted(TOKEN_SCOPES),
+            "--scope",
+            action="append",
+            default=[],
+            choices=sorted(TOKEN_SCOPES),
             help="repeat for several scopes",
         )
-        parser.add_argument("--days", type=int, default=90, help="how long it is good for (1 to 90)")
+        parser.add_argument(
+            "--days", type=int, default=90, help="how long it is good for (1 to 90)"
+        )
         parser.add_argument("--ingest-key", action="store_true", help="an ingest key instead")
 
     def handle(self, *args: Any, **options: Any) -> None:
