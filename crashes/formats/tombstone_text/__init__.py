@@ -26,7 +26,7 @@ lines and paths of open files are never kept.
 guest_architecture, selinux_label, tagged_addr_ctrl, pac_enabled_keys, signal_code_number,
 sender {pid, uid}, requested_dump, causes, crash_details [{name, data}], backtrace_notes,
 heap_stacks [{role, tid, frames}], guest_threads [{tid, frames}], memory_mappings, open_fds,
-frames_omitted, threads_omitted, tombstones, and from xCrash app_id, app_version, crash_type,
+frames_omitted, threads_omitted, tombstones, dropped_count, and from xCrash app_id, app_version, crash_type,
 crash_time, start_time, device_model, manufacturer, brand, api_level, os_version, kernel,
 abi_list, rooted, tombstone_maker, java_stack.
 """

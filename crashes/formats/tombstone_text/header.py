@@ -11,7 +11,7 @@ from typing import Final
 
 from crashes.stack import JsonValue
 
-_LINE = re.compile(r"([A-Za-z][A-Za-z0-9_ ]{1,40}): ?(.*)")
+_LINE = re.compile(r"([A-Za-z][A-Za-z0-9_ -]{1,40}): ?(.*)")
 _FLAGS = re.compile(r"([0-9a-fA-F]{1,16})\b.*")
 _DIGITS = re.compile(r"([0-9]{1,10})\b.*")
 _BOOLEANS = {"yes": True, "true": True, "no": False, "false": False}
@@ -26,8 +26,8 @@ def _integer(value: str) -> JsonValue:
     return int(found[1]) if found else None
 
 
-def _seconds(value: str) -> JsonValue:
-    """`4s`; 0 is what a process shows that could not be asked."""
+def _positive(value: str) -> JsonValue:
+    """`4s`, `3`; an uptime of 0 is what a process shows that could not be asked."""
     return _integer(value) or None
 
 
@@ -51,13 +51,14 @@ CRASH_FIELDS: Final = {
 DETAILS: Final[dict[str, tuple[str, Callable[[str], JsonValue]]]] = {
     "revision": ("revision", _text),
     "guest architecture": ("guest_architecture", _text),
-    "process uptime": ("uptime_s", _seconds),
+    "process uptime": ("uptime_s", _positive),
     "page size": ("page_size_bytes", _integer),
     "has been in 16kb mode": ("has_been_16kb_mode", _boolean),
     "has been in 16 kb mode before": ("has_been_16kb_mode", _boolean),
     "cmdline": ("command_line", _text),
     "selinux label": ("selinux_label", _text),
     "uid": ("uid", _integer),
+    "dropped-count": ("dropped_count", _positive),
     "tagged_addr_ctrl": ("tagged_addr_ctrl", _flags),
     "pac_enabled_keys": ("pac_enabled_keys", _flags),
     "tombstone maker": ("tombstone_maker", _text),

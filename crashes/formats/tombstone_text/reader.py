@@ -109,7 +109,7 @@ class Reader:
 
     def open_banner(self, _: str) -> bool:
         """`*** *** ***`: a tombstone starts here, the first or the next."""
-        if self.dump.has_banner or self.dump.fields or not self.dump.threads[0].is_empty:
+        if self._has_started():
             self.dump.more_tombstones = 1
         self.dump.has_banner = True
         return True
@@ -234,7 +234,12 @@ class Reader:
                 self.dump.details[key] = convert(value)
 
     def _has_started(self) -> bool:
-        return "build_fingerprint" in self.dump.fields or not self.dump.threads[0].is_empty
+        """Whether a tombstone was begun; DropBox writes a header of its own in front of it."""
+        return (
+            "build_fingerprint" in self.dump.fields
+            or self.dump.signal is not None
+            or not self.dump.threads[0].is_empty
+        )
 
     def _read_abort_message(self) -> None:
         """The message may hold lines and quotes: it ends at the last line that closes the quote."""

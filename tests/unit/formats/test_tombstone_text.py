@@ -301,6 +301,7 @@ def test_other_lines_are_no_frames(line):
     [
         ("r8 000000b0  10 48552868  fp 00000234", {"r8": 0xB0, "10": 0x48552868, "fp": 0x234}),
         ("x0   ffffffffffffffff", {"x0": 2**64 - 1}),
+        ("zr 00000000  at 802babc0", {"zr": 0, "at": 0x802BABC0}),
         ("v0   2f2f2f2f2f2f2f2f0000000000000000", None),
         ("signal 00000011 code", None),
         ("two words", None),
@@ -383,6 +384,27 @@ def test_several_tombstones_are_counted_and_the_first_is_read():
     assert crash.process == "com.example"
     assert crash.details["tombstones"] == 3
     assert crash_of(*first, *second[1:]).details["tombstones"] == 2
+
+
+def test_the_header_of_dropbox_in_front_of_a_tombstone_does_no_harm():
+    crash = crash_of(
+        "isPrevious: true",
+        "Build: example/phone/phone:14/X/1:user/release-keys",
+        "Revision: 3",
+        "Timestamp: 2026-01-01 00:00:00",
+        "Dropped-Count: 4",
+        "",
+        BANNER,
+        BANNER,
+        "Build fingerprint: 'a'",
+        PROCESS,
+        SIGNAL,
+        FRAME,
+    )
+
+    assert (crash.process, crash.build_fingerprint) == ("com.example", "a")
+    assert crash.details["dropped_count"] == 4
+    assert "tombstones" not in crash.details
 
 
 def test_a_deep_stack_keeps_its_head_and_its_tail():
