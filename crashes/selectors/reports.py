@@ -1,0 +1,192 @@
+"""Reports: one with its content, the raw bytes for those who may, and lists of them."""
+
+import io
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO, Any
+
+import msgspec
+import zstandard
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q
+
+from crashes.models import Report, ReportContent
+from crashes.models.report import NO_DEVICE
+from crashes.selectors.keyset import Order, take_page
+from crashes.selectors.matching import reports_matching
+from crashes.stack import Crash, from_json
+from crashes.storage import BlobStore
+from crashes.triage.query import Query
+from uxp_diag.api.pagination import DEFAULT_SIZE, Page
+from uxp_diag.roles import Scope
+from uxp_diag.viewer import Viewer
+
+_MAX_CRASH_BYTES = 64 << 20
+_ORDER = Order("received", "received_at", "Received", datetime)
+
+_PUBLIC_STATES = {
+    Report.State.RECEIVED: "received",
+    Report.State.LEASED: "processing",
+    Report.State.DONE: "done",
+    Report.State.QUARANTINED: "quarantined",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRow:
+    """One report without its content. `device_id` is None for clients without enrollment.
+
+    `state` is received, processing, done or quarantined. `fingerprint` is mechanism and exact
+    key; it is only known to `get_report`, and None while the report is not done.
+    """
+
+    pk: int
+    report_id: uuid.UUID
+    state: str
+    kind: str
+    received_at: datetime
+    occurred_at: datetime
+    device_id: uuid.UUID | None
+    model: str
+    os_version: str
+    os_build: str
+    process: str
+    package: str
+    version_name: str
+    version_code: int | None
+    mcc: str
+    mnc: str
+    issue_id: int | None
+    signature: str | None
+    fingerprint: str | None
+    attempts: int
+    failure_code: str
+    failure_detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a report holds: `crash` and `grouping` are None until it is done."""
+
+    crash: Crash | None
+    envelope: dict[str, Any]
+    grouping: dict[str, Any] | None
+    raw_format: str
+    raw_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RawPayload:
+    """What the device sent, to be read as a stream; `size_bytes` is the unpacked size."""
+
+    format: str
+    size_bytes: int
+    stream: IO[bytes]
+
+
+def get_report(*, viewer: Viewer, report_id: uuid.UUID) -> ReportRow:
+    """One report; the newest, should several devices share an id. Raises Report.DoesNotExist."""
+    rows = Report.objects.filter(program_id__in=viewer.program_ids, report_id=report_id)
+    found = rows.select_related("issue", "variant").order_by("-received_at", "-pk").first()
+    if found is None:
+        raise Report.DoesNotExist
+    variant = found.variant
+    fingerprint = f"{variant.mechanism}:{variant.exact_key}" if variant else None
+    return report_row(found, fingerprint=fingerprint)
+
+
+def get_report_content(*, viewer: Viewer, report_pk: int) -> Content | None:
+    """The content of a report, or None while there is none."""
+    fields = ("crash", "envelope", "grouping", "raw_format", "raw_bytes")
+    found = _contents(viewer).filter(pk=report_pk).only(*fields).first()
+    if found is None:
+        return None
+    return Content(
+        crash=_unpacked(found.crash),
+        envelope=found.envelope,
+        grouping=found.grouping,
+        raw_format=found.raw_format,
+        raw_bytes=found.raw_bytes,
+    )
+
+
+def get_latest_report(*, viewer: Viewer, issue_id: int) -> ReportRow | None:
+    """The report of an issue that shows it best: the latest that is done; None without any."""
+    rows = Report.objects.filter(
+        program_id__in=viewer.program_ids, issue_id=issue_id, state=Report.State.DONE
+    )
+    found = rows.select_related("issue").order_by("-occurred_at", "-pk").first()
+    return None if found is None else report_row(found)
+
+
+def list_reports(
+    *, viewer: Viewer, query: Query, cursor: str | None = None, size: int = DEFAULT_SIZE
+) -> Page[ReportRow]:
+    """A page of the reports that a query means, newest first. Raises Problem 400."""
+    rows = Report.objects.filter(Q(program_id__in=viewer.program_ids) & reports_matching(query))
+    page = take_page(rows.select_related("issue"), order=_ORDER, cursor=cursor, size=size)
+    return Page([report_row(report) for report in page.items], page.next_cursor)
+
+
+def open_raw_payload(*, viewer: Viewer, report_pk: int) -> RawPayload:
+    """What the device sent. Raises PermissionDenied, or ReportContent.DoesNotExist.
+
+    The caller reads as much as it wants of the stream and closes it.
+    """
+    if not viewer.may(Scope.RAW_PAYLOAD):
+        raise PermissionDenied("Your role does not include raw payloads.")
+    fields = ("raw", "raw_blob", "raw_format", "raw_bytes")
+    found = _contents(viewer).only(*fields).get(pk=report_pk)
+    return RawPayload(found.raw_format, found.raw_bytes, _raw_stream(found))
+
+
+def report_row(report: Report, *, fingerprint: str | None = None) -> ReportRow:
+    """The value of a row. Its issue has to be loaded with it."""
+    return ReportRow(
+        pk=report.pk,
+        report_id=report.report_id,
+        state=_PUBLIC_STATES[Report.State(report.state)],
+        kind=report.kind,
+        received_at=report.received_at,
+        occurred_at=report.occurred_at,
+        device_id=None if report.device_id == NO_DEVICE else report.device_id,
+        model=report.model,
+        os_version=report.os_version,
+        os_build=report.os_build,
+        process=report.process,
+        package=report.package,
+        version_name=report.version_name,
+        version_code=report.version_code,
+        mcc=report.mcc,
+        mnc=report.mnc,
+        issue_id=report.issue_id,
+        signature=report.issue.signature if report.issue else None,
+        fingerprint=fingerprint,
+        attempts=report.attempts,
+        failure_code=report.failure_code,
+        failure_detail=report.failure_detail,
+    )
+
+
+def _contents(viewer: Viewer) -> Any:
+    return ReportContent.objects.filter(report__program_id__in=viewer.program_ids)
+
+
+def _unpacked(packed: bytes | memoryview | None) -> Crash | None:
+    if packed is None:
+        return None
+    reader = zstandard.ZstdDecompressor().stream_reader(bytes(packed))
+    return from_json(msgspec.json.decode(reader.read(_MAX_CRASH_BYTES)))
+
+
+def _raw_stream(content: ReportContent) -> IO[bytes]:
+    """The unpacked payload, from the row or from its blob; empty when neither is there."""
+    source: IO[bytes] = io.BytesIO(content.raw or b"")
+    if content.raw_blob:
+        try:
+            source = BlobStore(settings.BLOB_DIR).path(content.raw_blob).open("rb")
+        except FileNotFoundError:
+            raise ReportContent.DoesNotExist from None
+    return zstandard.ZstdDecompressor().stream_reader(source, closefd=True)
