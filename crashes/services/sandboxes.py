@@ -13,10 +13,15 @@ BUILD_SYMCACHE = Limits(
 )
 
 
+_LATE_IMPORTS = ("heapq", "_strptime", "encodings.latin_1", "encodings.utf_16_le", "unicodedata")
+"""What the standard library imports on first use, which a child no longer can."""
+
+
 @cache
 def sandbox() -> Sandbox:
     """Children that can parse every payload format and read debug files. One per process."""
     return Sandbox(
-        ("crashes.formats.*", "crashes.symbolication.*"),
+        ("crashes.formats.*", "crashes.symbolication.*", *_LATE_IMPORTS),
         limits=PARSE,
+        allowed=("crashes.formats", "crashes.symbolication"),
     )

@@ -1,0 +1,34 @@
+"""`manage.py explain_grouping REPORT`: why a report is in its issue."""
+
+import json
+import uuid
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from crashes.selectors.grouping import get_grouping_receipts
+
+
+class Command(BaseCommand):
+    """Print the receipt of a grouping decision."""
+
+    help = "Tell, step by step, why a report is in its issue (one JSON line per report)."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Which reports."""
+        parser.add_argument("report_ids", nargs="+", metavar="REPORT", help="a report id")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print what was written down when the report was grouped."""
+        del args
+        for text in options["report_ids"]:
+            try:
+                report_id = uuid.UUID(text)
+            except ValueError:
+                raise CommandError(f"{text} is no report id.") from None
+            receipts = get_grouping_receipts(report_id)
+            if not receipts:
+                raise CommandError(f"There is no report {text}.")
+            for receipt in receipts:
+                self.stdout.write(json.dumps(receipt, ensure_ascii=False))

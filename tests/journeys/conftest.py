@@ -1,0 +1,49 @@
+"""Platforms for journeys: embedded on SQLite, and the production shape on real servers."""
+
+import secrets
+
+import pytest
+
+from tests.conftest import skip_or_fail
+from tests.journeys.platform import Platform
+from tests.servers import ServerMissing, find_postgres, fresh_database
+
+
+@pytest.fixture(params=["embedded", "production"])
+def platform(request, tmp_path):
+    """A platform that runs, once per shape."""
+    if request.param == "embedded":
+        made = Platform(tmp_path)
+    else:
+        made = Platform(
+            tmp_path,
+            {
+                "DATABASE_URL": request.getfixturevalue("fresh_postgres_url"),
+                "REDIS_URL": request.getfixturevalue("redis_url"),
+            },
+        )
+    made.prepare()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def fresh_postgres_url():
+    """A database of this test's own."""
+    try:
+        server = find_postgres()
+    except ServerMissing as reason:
+        skip_or_fail(str(reason))
+    with fresh_database(server, f"uxp_journey_{secrets.token_hex(4)}") as url:
+        yield url
+
+
+@pytest.fixture
+def running(platform):
+    """The same with its web server and its workers."""
+    platform.start_web()
+    if "REDIS_URL" in platform.extra_env:
+        platform.start_celery()
+    else:
+        platform.start_worker()
+    return platform

@@ -1,0 +1,128 @@
+"""Nothing acknowledged is lost and nothing counts twice, whatever is killed when.
+
+Clients keep what they were promised in a list; the end state is compared with that list.
+"""
+
+import random
+import threading
+import time
+
+import pytest
+
+from tests.journeys.platform import report_document
+
+pytestmark = pytest.mark.own_servers
+
+KILLS = 8
+CLIENTS = 4
+STACK = """java.lang.IllegalStateException: round {number}
+\tat com.example.app{bug}.Main.step(Main.kt:{line})
+\tat com.example.app{bug}.Main.run(Main.kt:10)
+\tat android.os.Handler.dispatchMessage(Handler.java:106)
+"""
+
+
+class Client(threading.Thread):
+    """Uploads until told to stop; sends the same report again until it is acknowledged."""
+
+    def __init__(self, platform, token, seed):
+        super().__init__(daemon=True)
+        self.platform, self.token = platform, token
+        self.random = random.Random(seed)
+        self.promised, self.problems = [], []
+        self.is_over = threading.Event()
+
+    def run(self):
+        while not self.is_over.is_set():
+            bug = self.random.randrange(5)
+            text = STACK.format(number=len(self.promised), bug=bug, line=self.random.randrange(99))
+            document = report_document("java_stacktrace", text)
+            while not self._send(document):
+                if self.is_over.is_set():
+                    return
+                time.sleep(0.1)
+            self.promised.append(document["report_id"])
+
+    def _send(self, document):
+        try:
+            answer = self.platform.upload(self.token, document)
+        except OSError:
+            return False
+        if answer.status >= 500 and answer.status != 503:
+            self.problems.append(answer.body)
+        return answer.status == 202
+
+
+def restart(platform, name):
+    if name == "web":
+        platform.start_web()
+    elif name == "worker":
+        platform.start_worker()
+    else:
+        platform.start_celery()
+
+
+def test_kills_lose_and_double_nothing(running):
+    platform = running
+    key, token = platform.ingest_key(), platform.api_token("read")
+    clients = [Client(platform, key, seed) for seed in range(CLIENTS)]
+    chance = random.Random(7)
+    for client in clients:
+        client.start()
+    for number in range(KILLS):
+        time.sleep(chance.uniform(0.2, 0.9))
+        victim = "web" if number % 2 else next(n for n in platform.processes if n != "web")
+        platform.kill(victim)
+        restart(platform, victim)
+    for client in clients:
+        client.is_over.set()
+    for client in clients:
+        client.join()
+
+    promised = [report_id for client in clients for report_id in client.promised]
+    reports = [platform.wait_for_report(report_id, token, seconds=120) for report_id in promised]
+
+    assert len(promised) > KILLS
+    assert [client.problems for client in clients] == [[]] * CLIENTS
+    assert {report["state"] for report in reports} == {"done"}
+    assert counted(platform, token) == stored(platform, token) >= len(promised)
+    platform.wait_until(lambda: spool_files(platform) == [], "the spool is empty", seconds=90)
+
+
+def counted(platform, token):
+    """Reports as the issues count them."""
+    issues = platform.request("GET", "/api/v1/issues/", token=token).json["results"]
+    return sum(issue["report_count"] for issue in issues)
+
+
+def stored(platform, token):
+    """Reports one by one, every id once."""
+    ids, path = [], "/api/v1/reports/"
+    while path:
+        page = platform.request("GET", path, token=token).json
+        ids += [report["report_id"] for report in page["results"]]
+        path = f"/api/v1/reports/?cursor={page['next']}" if page["next"] else None
+    assert len(ids) == len(set(ids))
+    return len(ids)
+
+
+def spool_files(platform):
+    return list((platform.folder / "spool").glob("??/*.spool"))
+
+
+def test_a_202_survives_the_death_of_web_and_workers(platform):
+    platform.start_web()
+    key, token = platform.ingest_key(), platform.api_token("read")
+    document = report_document("java_stacktrace", STACK.format(number=1, bug=1, line=1))
+    assert platform.upload(key, document).status == 202
+
+    platform.kill("web")
+    platform.start_web()
+    assert platform.report(document["report_id"], token)["state"] == "received"
+    if "REDIS_URL" in platform.extra_env:
+        platform.start_celery()
+    else:
+        platform.start_worker()
+
+    assert platform.wait_for_report(document["report_id"], token, seconds=120)["state"] == "done"
+    assert platform.upload(key, document).json["status"] == "duplicate"
