@@ -35,4 +35,4 @@ _is_sqlite = DATABASES["default"]["ENGINE"].endswith("sqlite3")
 DATABASES["default"]["TEST"] = {
     "NAME": str(_FOLDER / "test.sqlite3") if _is_sqlite else f"uxp_test_{os.getpid()}"
 }
-LOGGING["root"]["level"] = "WARNING"
+LOGGING |= {"root": {"handlers": ["stderr"], "level": "WARNING"}}
