@@ -27,6 +27,7 @@ from crashes.services.sandboxes import BUILD_SYMCACHE, IDENTIFY, sandbox
 from crashes.stack import Crash
 from crashes.symbolication.frames import SymbolicationResult, symbolicate
 from crashes.symbolication.lookup import Symcache, SymcachePool
+from crashes.symbolication.ports import DebugFileFinder
 from crashes.symbolication.symcache import SYMCACHE_VERSION
 from uxp_diag.db import insert_adding
 from uxp_diag.sandbox import JobRefused, SandboxFailure
@@ -105,6 +106,21 @@ def list_unprepared(*, limit: int) -> list[int]:
     """Debug files whose symcache nobody has made yet, oldest first."""
     waiting = DebugFile.objects.filter(state=DebugFile.State.RECEIVED).order_by("pk")
     return list(waiting.values_list("pk", flat=True)[:limit])
+
+
+def has_debug_file(facts: dict[str, Any], *, program_id: int, size_bytes: int) -> bool:
+    """Whether a file of this build id, kind and size is in the store already."""
+    return DebugFile.objects.filter(
+        program_id=program_id,
+        build_id=facts["build_id"] or "",
+        kind=facts["kind"],
+        size_bytes=size_bytes,
+    ).exists()
+
+
+def store_finder(program_id: int) -> DebugFileFinder:
+    """Finds symcaches in the store of one program."""
+    return _Finder(program_id)
 
 
 def symbolicate_crash(crash: Crash, *, program_id: int) -> SymbolicationResult:

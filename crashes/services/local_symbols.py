@@ -1,0 +1,89 @@
+"""Symbols from folders of debug files, without a database: for a person with a question."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from crashes.services.sandboxes import BUILD_SYMCACHE, IDENTIFY, sandbox
+from crashes.symbolication.lookup import Symcache, SymcachePool
+from uxp_diag.sandbox import JobRefused, SandboxFailure
+
+
+def walk_files(paths: Sequence[Path]) -> Iterator[Path]:
+    """The files themselves, and those below folders, in a stable order; links are not followed."""
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(
+                inner for inner in path.rglob("*") if inner.is_file() and not inner.is_symlink()
+            )
+        else:
+            yield path
+
+
+def identify_file(path: Path) -> dict[str, Any] | None:
+    """What kind of debug file this is; None when it is none. Read in the sandbox."""
+    with path.open("rb") as file:
+        try:
+            facts: dict[str, Any] = sandbox().run(
+                "crashes.symbolication.jobs:identify_job", files=[file.fileno()], limits=IDENTIFY
+            )
+        except (JobRefused, SandboxFailure):
+            return None
+    return facts
+
+
+class FolderFinder:
+    """Finds symcaches for the debug files below some folders; makes each when first asked for.
+
+    Use it as a context manager: the symcaches live in a temporary folder.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="uxp-symcaches-"))
+        self._pool = SymcachePool()
+        self._files: dict[str, list[tuple[bool, Path]]] = {}
+        self._made: dict[str, Path | None] = {}
+        for path in walk_files(paths):
+            facts = identify_file(path)
+            if facts and facts.get("build_id"):
+                files = self._files.setdefault(facts["build_id"], [])
+                files.append((not facts.get("has_dwarf"), path))
+
+    def __enter__(self) -> "FolderFinder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.clear()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def symcache_for(self, build_id: str, arch: str | None) -> Symcache | None:
+        """The symcache of a build id, from the file with line numbers if there is one."""
+        del arch
+        if build_id not in self._made:
+            self._made[build_id] = self._make(build_id)
+        path = self._made[build_id]
+        return None if path is None else self._pool.get(path)
+
+    def _make(self, build_id: str) -> Path | None:
+        for _, source in sorted(self._files.get(build_id, [])):
+            target = self._folder / build_id
+            with (
+                source.open("rb") as debug,
+                target.open("w+b") as out,
+                tempfile.TemporaryFile(dir=self._folder) as scratch,
+            ):
+                try:
+                    sandbox().run(
+                        "crashes.symbolication.jobs:build_symcache_job",
+                        files=[debug.fileno(), out.fileno(), scratch.fileno()],
+                        limits=BUILD_SYMCACHE,
+                    )
+                except (JobRefused, SandboxFailure):
+                    continue
+            return target
+        return None
