@@ -33,7 +33,7 @@ def ring(report_pks: Sequence[int]) -> None:
     Without Redis, or while it is away, nobody is told and nothing is lost: embedded workers look
     by themselves, and the sweeper looks for the others.
     """
-    if not settings.REDIS_URL:
+    if not settings.REDIS_URL or not report_pks:
         return
     with contextlib.suppress(OperationalError, OSError):
         process_reports.apply_async(

@@ -129,7 +129,10 @@ def occurred_at(report: Report, *, received_at: datetime) -> datetime:
     said = report.occurred_at
     if said is None:
         return received_at
-    said = said.replace(tzinfo=UTC) if said.tzinfo is None else said.astimezone(UTC)
+    try:
+        said = said.replace(tzinfo=UTC) if said.tzinfo is None else said.astimezone(UTC)
+    except OverflowError:  # in the first or last hours that a calendar knows
+        return received_at
     ahead = (said - received_at).total_seconds() > 24 * 3600
     if said.year < _FIRST_BELIEVABLE_YEAR or ahead:
         return received_at

@@ -1,0 +1,141 @@
+"""`POST reports/batch/`: up to 500 reports, one JSON document per line.
+
+Every line is judged by itself: a bad one is rejected with its code and never hurts its
+neighbours. The answer is in the order of the lines. The whole batch is made durable at once, so a
+batch that is answered at all has kept everything it calls accepted.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from crashes.api.uploads import refuse_without_consent, unavailable
+from crashes.intake.report import MalformedReport, decode_report, payload_bytes
+from crashes.services.acceptance import (
+    Acceptance,
+    IntakeUnavailable,
+    Receipt,
+    Upload,
+    accept_reports,
+)
+from crashes.tasks import ring
+from devices.api.auth import SENDERS
+from devices.selectors.access import Sender
+from uxp_diag.api.body import BodyLimits, read_body
+from uxp_diag.api.permissions import AnyCredential
+from uxp_diag.api.problem import Problem
+
+MAX_LINES = 500
+BATCH_LIMITS = BodyLimits(wire_bytes=8 << 20, unpacked_bytes=64 << 20)
+
+_REPORT_ID = re.compile(
+    rb'"report_id"\s*:\s*"([0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12})"'
+)
+
+
+class BatchResultSchema(serializers.Serializer):
+    """What became of one line. `report_id` is null when the line has none to be read."""
+
+    report_id = serializers.UUIDField(allow_null=True)
+    status = serializers.ChoiceField(["accepted", "duplicate", "rejected"])
+    code = serializers.CharField(required=False)
+
+
+class BatchSchema(serializers.Serializer):
+    """The answer to a batch."""
+
+    results = BatchResultSchema(many=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A line that is no report."""
+
+    report_id: str | None
+    code: str
+
+
+class ReportBatchView(APIView):
+    """`POST reports/batch/`."""
+
+    authentication_classes = SENDERS
+    permission_classes = [AnyCredential]
+
+    @extend_schema(
+        operation_id="upload_report_batch",
+        request={"application/x-ndjson": OpenApiTypes.STR},
+        responses={200: BatchSchema},
+    )
+    def post(self, request: Request) -> Response:
+        """Take many reports; 200 once all that are accepted are durable."""
+        sender: Sender = request.auth  # type: ignore[assignment]
+        refuse_without_consent(sender)
+        lines = split_lines(read_body(request._request, BATCH_LIMITS), most=MAX_LINES)
+        judged = [_judge(line, sender) for line in lines]
+        uploads = [item for item in judged if isinstance(item, Upload)]
+        try:
+            receipts = iter(accept_reports(uploads) if uploads else [])
+        except IntakeUnavailable as problem:
+            raise unavailable(problem) from problem
+        results, new = [], []
+        for item in judged:
+            if isinstance(item, Rejected):
+                results.append(_rejected(item))
+                continue
+            receipt = next(receipts)
+            results.append(_result(item, receipt))
+            if receipt.pk is not None:
+                new.append(receipt.pk)
+        ring(new)
+        return Response({"results": results})
+
+
+def split_lines(body: bytes, *, most: int) -> list[bytes]:
+    """The documents of an NDJSON body; blank lines do not count. Raises Problem 413 or 422."""
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    if len(lines) > most:
+        raise Problem(413, "too_many_lines", f"A batch may have {most} lines.")
+    if not lines:
+        raise Problem(422, "empty_batch", "The batch has no line.")
+    return lines
+
+
+def _judge(line: bytes, sender: Sender) -> Upload | Rejected:
+    try:
+        report = decode_report(line)
+        payload = payload_bytes(report.payload)
+    except MalformedReport as problem:
+        return Rejected(_readable_id(line), problem.code)
+    return Upload(
+        program_id=sender.program_id,
+        device_id=sender.device_id,
+        model=sender.model,
+        report=report,
+        payload=payload,
+        received_at=timezone.now(),
+    )
+
+
+def _readable_id(line: bytes) -> str | None:
+    """The report id of a line that is otherwise unreadable, so that its sender can drop it."""
+    found = _REPORT_ID.search(line)
+    return found[1].decode() if found else None
+
+
+def _rejected(item: Rejected) -> dict[str, Any]:
+    return {"report_id": item.report_id, "status": "rejected", "code": item.code}
+
+
+def _result(upload: Upload, receipt: Receipt) -> dict[str, Any]:
+    report_id = str(upload.report.report_id)
+    if receipt.acceptance is Acceptance.CONSENT_WITHDRAWN:
+        return {"report_id": report_id, "status": "rejected", "code": "consent_withdrawn"}
+    return {"report_id": report_id, "status": receipt.acceptance.value}

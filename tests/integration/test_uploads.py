@@ -1,0 +1,219 @@
+"""What devices may send, and what they are answered."""
+
+import gzip
+import json
+import uuid
+
+import pytest
+from django.apps import apps
+
+from crashes.models import Report
+from devices.models import Device, DeviceToken, IdentityLink, IngestKey, Program
+from tests.integration.test_pipeline import NOW, STACK, work
+
+pytestmark = pytest.mark.django_db
+
+IMEI = "490154203237518"
+
+
+@pytest.fixture
+def key():
+    program = Program.objects.create(name="program", created_at=NOW)
+    return IngestKey.objects.create(program=program, key="uxpi_" + "a" * 32, created_at=NOW).key
+
+
+@pytest.fixture
+def send(client):
+    def post(path, body, *, token=None, method="post", **headers):
+        if not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        call = getattr(client, method)
+        return call(f"/api/v1/{path}", body, content_type="application/json", headers=headers)
+
+    return post
+
+
+def enrollment(**more):
+    return {
+        "imei": IMEI,
+        "model": "Nokia G42 5G",
+        "os_build": "V3.420",
+        "consent": {"policy_version": "2023-04-17", "purposes": ["development"]},
+    } | more
+
+
+def report(**more):
+    return {
+        "report_id": str(uuid.uuid4()),
+        "kind": "java_crash",
+        "payload": {"format": "java_stacktrace", "text": STACK},
+    } | more
+
+
+@pytest.fixture
+def device_token(send, key):
+    return send("devices/enroll/", enrollment(), token=key).json()["device_token"]
+
+
+def test_the_same_phone_gets_the_same_id_and_a_new_token(send, key):
+    first = send("devices/enroll/", enrollment(), token=key).json()
+    again = send("devices/enroll/", enrollment(imei="49-015420-323751-8"), token=key).json()
+
+    assert first["device_id"] == again["device_id"]
+    assert first["device_token"] != again["device_token"]
+    assert Device.objects.count() == IdentityLink.objects.count() == 1
+
+
+def test_only_the_last_tokens_of_a_phone_work(send, key):
+    tokens = [
+        send("devices/enroll/", enrollment(), token=key).json()["device_token"] for _ in range(5)
+    ]
+
+    answers = [send("reports/", report(), token=token).status_code for token in tokens]
+
+    assert answers == [401, 401, 202, 202, 202]
+    assert DeviceToken.objects.count() == 5
+
+
+@pytest.mark.parametrize("imei", ["490154203237519", "1" * 14, "", "x" * 15, "0" * 15, "\uff14" * 15])
+def test_a_wrong_imei_is_refused_without_being_repeated(send, key, imei):
+    answer = send("devices/enroll/", enrollment(imei=imei), token=key)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_imei")
+    assert not imei or imei not in answer.content.decode()
+
+
+def test_the_imei_is_in_no_table(device_token):
+    dump = "".join(str(row) for model in apps.get_models() for row in model.objects.all().values())
+
+    assert IMEI[:14] not in dump
+    assert IMEI[8:14] not in dump
+
+
+def test_an_upload_is_accepted_once(send, device_token):
+    document = report()
+
+    first = send("reports/", document, token=device_token)
+    again = send("reports/", document, token=device_token)
+
+    assert first.status_code == again.status_code == 202
+    assert first.json() == {
+        "report_id": document["report_id"], "status": "accepted", "want": [], "advice": [],
+    }  # fmt: skip
+    assert again.json()["status"] == "duplicate"
+
+
+def test_an_upload_may_be_packed(send, device_token):
+    body = gzip.compress(json.dumps(report()).encode())
+
+    answer = send("reports/", body, token=device_token, **{"Content-Encoding": "gzip"})
+
+    assert answer.status_code == 202
+
+
+def test_a_program_key_alone_may_upload_and_is_tied_to_no_device(send, key):
+    send("reports/", report(), token=key)
+
+    assert Report.objects.get().device_id == uuid.UUID(int=0)
+
+
+@pytest.mark.parametrize("token", [None, "uxpi_wrong", "uxpd_wrong", "nonsense"])
+def test_strangers_are_not_let_in(send, token):
+    answer = send("reports/", report(), token=token)
+
+    assert answer.status_code == 401
+    assert answer["Content-Type"] == "application/problem+json"
+    assert Report.objects.count() == 0
+
+
+def test_an_enrollment_without_consent_may_not_upload(send, key):
+    body = enrollment()
+    del body["consent"]
+    token = send("devices/enroll/", body, token=key).json()["device_token"]
+
+    answer = send("reports/", report(), token=token)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "consent_missing")
+
+
+def test_withdrawal_closes_the_door_and_consent_opens_it_again(send, device_token):
+    withdrawal = {"policy_version": "2023-04-17", "purposes": []}
+    consent = withdrawal | {"purposes": ["development"]}
+
+    send("devices/me/consent/", withdrawal, token=device_token, method="put")
+    refused = send("reports/", report(), token=device_token)
+    send("devices/me/consent/", consent, token=device_token, method="put")
+    accepted = send("reports/", report(), token=device_token)
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "consent_withdrawn")
+    assert accepted.status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"", 400, "malformed_json"),
+        (b"{", 400, "malformed_json"),
+        (b"\xff\xfe", 400, "malformed_json"),
+        (b"[]", 422, "invalid_field"),
+        (b"{}", 422, "invalid_field"),
+        (b'{"report_id": "x", "kind": "anr"}', 422, "invalid_field"),
+        (b'{"report_id": "%s", "kind": "weird"}' % uuid.uuid4().hex.encode(), 422, "invalid_field"),
+        (b'{"x": ' + b"[" * 100_000, 400, "malformed_json"),
+    ],
+)
+def test_a_damaged_upload_is_refused_with_its_code(send, device_token, body, status, code):
+    answer = send("reports/", body, token=device_token)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.json()["retry"] is False
+
+
+@pytest.mark.parametrize(
+    "moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "1980-01-06T00:00:00Z"]
+)
+def test_impossible_clocks_do_not_matter(send, device_token, moment):
+    answer = send("reports/", report(occurred_at=moment), token=device_token)
+
+    assert answer.status_code == 202
+    stored = Report.objects.get()
+    assert stored.occurred_at == stored.received_at
+
+
+def test_an_id_may_lack_its_dashes(send, device_token):
+    report_id = uuid.uuid4()
+
+    one = send("reports/", report(report_id=report_id.hex), token=device_token).json()
+    two = send("reports/", report(report_id=str(report_id)), token=device_token).json()
+
+    assert (one["status"], two["status"]) == ("accepted", "duplicate")
+
+
+def test_a_batch_judges_every_line_by_itself(send, device_token):
+    good, other = report(), report()
+    lines = [
+        json.dumps(good), "not json", json.dumps(good), "",
+        json.dumps(report(kind="weird") | {"report_id": other["report_id"]}),
+        json.dumps(other),
+    ]  # fmt: skip
+
+    answer = send("reports/batch/", "\n".join(lines).encode(), token=device_token)
+
+    assert answer.status_code == 200
+    assert answer.json()["results"] == [
+        {"report_id": good["report_id"], "status": "accepted"},
+        {"report_id": None, "status": "rejected", "code": "malformed_json"},
+        {"report_id": good["report_id"], "status": "duplicate"},
+        {"report_id": other["report_id"], "status": "rejected", "code": "invalid_field"},
+        {"report_id": other["report_id"], "status": "accepted"},
+    ]
+    work()
+    assert set(Report.objects.values_list("state", flat=True)) == {"done"}
+
+
+def test_a_batch_has_a_limit(send, device_token):
+    answer = send("reports/batch/", b"{}\n" * 501, token=device_token)
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_many_lines")
