@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from crashes.api.uploads import refuse_without_consent, unavailable
+from crashes.api.uploads import unavailable
 from crashes.intake.report import MalformedReport, decode_report, payload_bytes
 from crashes.services.acceptance import (
     Acceptance,
@@ -28,10 +28,10 @@ from crashes.services.acceptance import (
 )
 from crashes.tasks import ring
 from devices.api.auth import SENDERS
+from devices.api.consent import refuse_without_consent
 from devices.selectors.access import Sender
-from uxp_diag.api.body import BodyLimits, read_body
+from uxp_diag.api.body import BodyLimits, read_lines
 from uxp_diag.api.permissions import AnyCredential
-from uxp_diag.api.problem import Problem
 
 MAX_LINES = 500
 BATCH_LIMITS = BodyLimits(wire_bytes=8 << 20, unpacked_bytes=64 << 20)
@@ -78,7 +78,7 @@ class ReportBatchView(APIView):
         """Take many reports; 200 once all that are accepted are durable."""
         sender: Sender = request.auth  # type: ignore[assignment]
         refuse_without_consent(sender)
-        lines = split_lines(read_body(request._request, BATCH_LIMITS), most=MAX_LINES)
+        lines = read_lines(request._request, BATCH_LIMITS, most=MAX_LINES)
         judged = [_judge(line, sender) for line in lines]
         uploads = [item for item in judged if isinstance(item, Upload)]
         try:
@@ -96,16 +96,6 @@ class ReportBatchView(APIView):
                 new.append(receipt.pk)
         ring(new)
         return Response({"results": results})
-
-
-def split_lines(body: bytes, *, most: int) -> list[bytes]:
-    """The documents of an NDJSON body; blank lines do not count. Raises Problem 413 or 422."""
-    lines = [line for line in body.split(b"\n") if line.strip()]
-    if len(lines) > most:
-        raise Problem(413, "too_many_lines", f"A batch may have {most} lines.")
-    if not lines:
-        raise Problem(422, "empty_batch", "The batch has no line.")
-    return lines
 
 
 def _judge(line: bytes, sender: Sender) -> Upload | Rejected:

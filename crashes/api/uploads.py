@@ -21,6 +21,7 @@ from crashes.services.acceptance import (
 )
 from crashes.tasks import ring
 from devices.api.auth import SENDERS
+from devices.api.consent import consent_problem, refuse_without_consent
 from devices.selectors.access import Sender
 from uxp_diag.api.body import BodyLimits, Part, read_body, read_multipart
 from uxp_diag.api.permissions import AnyCredential
@@ -88,19 +89,6 @@ class ReportUploadView(APIView):
             "advice": [],
         }
         return Response(answer, status=202)
-
-
-def refuse_without_consent(sender: Sender) -> None:
-    """Raise Problem 403 when the phone's owner does not allow development."""
-    if not sender.allows_development:
-        raise consent_problem(has_withdrawn=sender.has_withdrawn)
-
-
-def consent_problem(*, has_withdrawn: bool) -> Problem:
-    """The 403 of a phone whose owner said no, or never said yes."""
-    if has_withdrawn:
-        return Problem(403, "consent_withdrawn", "The owner has withdrawn consent.")
-    return Problem(403, "consent_missing", "The owner has not given consent.")
 
 
 def unavailable(problem: IntakeUnavailable) -> Problem:

@@ -3,8 +3,10 @@
 from django.urls import path
 
 from devices.api.enrollment import ConsentView, EnrollView
+from devices.api.vitals import VitalsView
 
 urlpatterns = [
     path("devices/enroll/", EnrollView.as_view()),
     path("devices/me/consent/", ConsentView.as_view()),
+    path("vitals/", VitalsView.as_view()),
 ]

@@ -3,6 +3,7 @@
 from devices.models.access import ApiToken, DeviceToken, IngestKey, Membership, Program
 from devices.models.consent import ConsentEntry
 from devices.models.device import Device, IdentityLink
+from devices.models.vital import VitalSample
 
 __all__ = [
     "ApiToken",
@@ -13,4 +14,5 @@ __all__ = [
     "IngestKey",
     "Membership",
     "Program",
+    "VitalSample",
 ]

@@ -8,40 +8,11 @@ import pytest
 from django.apps import apps
 
 from crashes.models import Report
-from devices.models import Device, DeviceToken, IdentityLink, IngestKey, Program
-from tests.integration.test_pipeline import NOW, STACK, work
+from devices.models import Device, DeviceToken, IdentityLink
+from tests.integration.conftest import IMEI, enrollment
+from tests.integration.test_pipeline import STACK, work
 
 pytestmark = pytest.mark.django_db
-
-IMEI = "490154203237518"
-
-
-@pytest.fixture
-def key():
-    program = Program.objects.create(name="program", created_at=NOW)
-    return IngestKey.objects.create(program=program, key="uxpi_" + "a" * 32, created_at=NOW).key
-
-
-@pytest.fixture
-def send(client):
-    def post(path, body, *, token=None, method="post", **headers):
-        if not isinstance(body, bytes):
-            body = json.dumps(body).encode()
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
-        call = getattr(client, method)
-        return call(f"/api/v1/{path}", body, content_type="application/json", headers=headers)
-
-    return post
-
-
-def enrollment(**more):
-    return {
-        "imei": IMEI,
-        "model": "Nokia G42 5G",
-        "os_build": "V3.420",
-        "consent": {"policy_version": "2023-04-17", "purposes": ["development"]},
-    } | more
 
 
 def report(**more):
@@ -50,11 +21,6 @@ def report(**more):
         "kind": "java_crash",
         "payload": {"format": "java_stacktrace", "text": STACK},
     } | more
-
-
-@pytest.fixture
-def device_token(send, key):
-    return send("devices/enroll/", enrollment(), token=key).json()["device_token"]
 
 
 def test_the_same_phone_gets_the_same_id_and_a_new_token(send, key):
@@ -77,7 +43,9 @@ def test_only_the_last_tokens_of_a_phone_work(send, key):
     assert DeviceToken.objects.count() == 5
 
 
-@pytest.mark.parametrize("imei", ["490154203237519", "1" * 14, "", "x" * 15, "0" * 15, "\uff14" * 15])
+@pytest.mark.parametrize(
+    "imei", ["490154203237519", "1" * 14, "", "x" * 15, "0" * 15, "\uff14" * 15]
+)
 def test_a_wrong_imei_is_refused_without_being_repeated(send, key, imei):
     answer = send("devices/enroll/", enrollment(imei=imei), token=key)
 

@@ -57,6 +57,19 @@ def read_body(request: HttpRequest, limits: BodyLimits) -> bytes:
     return b"".join(iterate_body(request, limits))
 
 
+def read_lines(request: HttpRequest, limits: BodyLimits, *, most: int) -> list[bytes]:
+    """The documents of an NDJSON body; blank lines do not count.
+
+    Raises Problem 413 for more than `most`, 422 for none, and what `read_body` raises.
+    """
+    lines = [line for line in read_body(request, limits).split(b"\n") if line.strip()]
+    if len(lines) > most:
+        raise Problem(413, "too_many_lines", f"A batch may have {most} lines.")
+    if not lines:
+        raise Problem(422, "empty_batch", "The batch has no line.")
+    return lines
+
+
 def iterate_body(request: HttpRequest, limits: BodyLimits) -> Iterator[bytes]:
     """The unpacked body in chunks of at most 64 KiB. Raises Problem 400, 413 or 415."""
     wire = _Wire(request, limits.wire_bytes)

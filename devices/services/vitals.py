@@ -1,0 +1,76 @@
+"""Samples of the fleet's health are kept."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+import zstandard
+from django.db import DatabaseError, transaction
+
+from devices.models import VitalSample
+from devices.services.consent import hold_consent
+from devices.vitals.sample import Sample, content_of
+from uxp_diag.db import insert_new
+
+
+class VitalsUnavailable(Exception):
+    """Nothing was stored; the same samples may be sent again."""
+
+
+class SampleStatus(StrEnum):
+    """What became of one sample."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    CONSENT_WITHDRAWN = "consent_withdrawn"
+
+
+def accept_samples(
+    samples: Sequence[Sample],
+    *,
+    program_id: int,
+    device_id: uuid.UUID,
+    model: str,
+    now: datetime,
+) -> list[SampleStatus]:
+    """Keep samples of one device; one status each, in order. Raises VitalsUnavailable."""
+    rows = [_row(item, program_id, device_id, model, now) for item in samples]
+    try:
+        with transaction.atomic():
+            if not hold_consent(frozenset({device_id})):
+                return [SampleStatus.CONSENT_WITHDRAWN] * len(samples)
+            inserted = insert_new(
+                rows,
+                conflict=["program_id", "device_id", "sample_id"],
+                returning=["sample_id"],
+            )
+    except DatabaseError as error:
+        raise VitalsUnavailable("the database cannot be written") from error
+    new = {sample_id for (sample_id,) in inserted}
+    statuses = []
+    for sample in samples:
+        is_new = sample.sample_id in new
+        new.discard(sample.sample_id)
+        statuses.append(SampleStatus.ACCEPTED if is_new else SampleStatus.DUPLICATE)
+    return statuses
+
+
+def _row(
+    sample: Sample, program_id: int, device_id: uuid.UUID, model: str, now: datetime
+) -> VitalSample:
+    return VitalSample(
+        program_id=program_id,
+        device_id=device_id,
+        sample_id=sample.sample_id,
+        received_at=now,
+        interval_start=sample.interval_start,
+        interval_end=sample.interval_end,
+        model=model,
+        os_version=sample.software.os_version,
+        os_build=sample.software.os_build,
+        mcc=sample.network.mcc,
+        mnc=sample.network.mnc,
+        content=zstandard.compress(msgspec.json.encode(content_of(sample))),
+    )

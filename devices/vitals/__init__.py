@@ -1,0 +1,1 @@
+"""How the fleet is doing when nothing went wrong."""

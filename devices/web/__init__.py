@@ -1,0 +1,1 @@
+"""Pages about the fleet, and who may see a page."""
