@@ -1,0 +1,211 @@
+"""Compile a debug file into a symcache: the small table that look-ups read.
+
+The steps:
+
+1. identify the file (`elf.py`);
+2. an ELF file with DWARF or a symbol table is normalized (`normalize.py`: compressed sections
+   inflated, line sequences of discarded code buried) and compiled by `symbolic`;
+3. one that has only `.gnu_debugdata` goes through `minidebug.py` first; a Breakpad symbol file
+   is compiled as it is;
+4. function names are demangled (`demangle.py`);
+5. table, names and a trailer with what the table cannot say (its load base, where code lies,
+   the build id) are written to the output file. `table.py` has the format.
+
+A symcache can always be made again. `SYMCACHE_VERSION` is part of its stored name and of its
+trailer; raise it when the same debug file would now give other answers.
+
+Everything here works on open descriptors: it runs in a sandboxed child that can open nothing.
+All modules it needs are imported at the top for the same reason.
+"""
+
+import mmap
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from symbolic._lowlevel import ffi
+from symbolic.debuginfo import Archive
+from symbolic.exceptions import SymbolicError
+
+from crashes.symbolication.demangle import demangle
+from crashes.symbolication.elf import DebugFileFacts, DebugFileKind, elf_facts, identify
+from crashes.symbolication.elffile import ET_REL, MAGIC, ElfFile
+from crashes.symbolication.errors import UnreadableDebugFile
+from crashes.symbolication.lineprograms import LineWalk
+from crashes.symbolication.minidebug import breakpad_text
+from crashes.symbolication.normalize import mapped
+from crashes.symbolication.table import NONE, layout_of, raw_names, string_bytes, trailer_bytes
+
+SYMCACHE_VERSION = 1
+
+_MAX_NAME_CHARS = 65_536
+
+
+class SymcacheSource(StrEnum):
+    """Where the names come from, best first. Only the first and the last have lines."""
+
+    DWARF = "dwarf"
+    SYMTAB = "symtab"
+    MINIDEBUG = "minidebug"
+    DYNSYM = "dynsym"
+    BREAKPAD = "breakpad"
+
+
+@dataclass(frozen=True, slots=True)
+class SymcacheFacts:
+    """What was compiled.
+
+    `size_bytes` counts the trailer. `dead_sequences` are line sequences of discarded code that
+    were buried before compiling, `unreadable_line_units` those that could not be checked.
+    """
+
+    version: int
+    source: SymcacheSource
+    build_id: str | None
+    debug_id: str | None
+    arch: str | None
+    load_base: int
+    size_bytes: int
+    line_units: int = 0
+    dead_sequences: int = 0
+    unreadable_line_units: int = 0
+    is_split_dwarf: bool = False
+
+
+def build_symcache(debug_fd: int, out_fd: int, *, scratch_fd: int | None = None) -> SymcacheFacts:
+    """Compile the debug file behind `debug_fd` into the empty file behind `out_fd`.
+
+    `scratch_fd` is an empty file opened for reading and writing, for the inflated copy of a
+    compressed debug file; without it an anonymous memory file serves. Nothing is closed. Raises
+    UnreadableDebugFile: the codes of `identify` and of `normalize`, `no_symbols` for a file
+    without names, `relocatable_object` for an unlinked one, `uncompilable_debug_file` when the
+    compiler gives up.
+    """
+    with open(debug_fd, "rb", closefd=False) as file:
+        facts = identify(file)
+        if facts.kind is DebugFileKind.PROGUARD_MAPPING:
+            raise UnreadableDebugFile("not_native", "a mapping holds no native symbols")
+        file.seek(0)
+        if file.read(4) == MAGIC:
+            return _build_from_elf(ElfFile(file), debug_fd, out_fd, scratch_fd)
+    with mmap.mmap(debug_fd, 0, access=mmap.ACCESS_READ) as data:
+        return _compile(data, out_fd, facts, SymcacheSource.BREAKPAD, LineWalk())
+
+
+def _build_from_elf(
+    elf: ElfFile, debug_fd: int, out_fd: int, scratch_fd: int | None
+) -> SymcacheFacts:
+    facts = elf_facts(elf)
+    source = _source(facts, elf)
+    if source is SymcacheSource.MINIDEBUG:
+        return _compile(breakpad_text(elf), out_fd, facts, source, LineWalk())
+    with mapped(elf, debug_fd, scratch_fd) as normalized:
+        return _compile(normalized.data, out_fd, facts, source, normalized.lines)
+
+
+def _source(facts: DebugFileFacts, elf: ElfFile) -> SymcacheSource:
+    if elf.type == ET_REL:
+        raise UnreadableDebugFile("relocatable_object", "an unlinked object has no addresses yet")
+    if facts.has_dwarf:
+        return SymcacheSource.DWARF
+    if not facts.is_stripped:
+        return SymcacheSource.SYMTAB
+    if facts.has_minidebug:
+        return SymcacheSource.MINIDEBUG
+    if facts.has_dynsym:
+        return SymcacheSource.DYNSYM
+    raise UnreadableDebugFile("no_symbols", "the file has neither DWARF nor a symbol table")
+
+
+def _compile(
+    data: mmap.mmap | bytes,
+    out_fd: int,
+    facts: DebugFileFacts,
+    source: SymcacheSource,
+    lines: LineWalk,
+) -> SymcacheFacts:
+    table = _table(data)
+    strings, offsets = _demangled_names(table)
+    summary = _summary(facts, source, lines)
+    trailer = {"names": len(table), "name_offsets": len(table) + len(strings)}
+    trailer |= summary | {"text_ranges": facts.text_ranges}
+    with open(out_fd, "wb", closefd=False) as out:
+        for part in (table, strings, offsets, trailer_bytes(trailer, SYMCACHE_VERSION)):
+            out.write(part)
+        size_bytes = out.tell()
+    return SymcacheFacts(version=SYMCACHE_VERSION, size_bytes=size_bytes, **summary)
+
+
+def _summary(facts: DebugFileFacts, source: SymcacheSource, lines: LineWalk) -> dict[str, Any]:
+    """The fields of `SymcacheFacts` that the trailer repeats."""
+    return {
+        "source": source,
+        "build_id": facts.build_id,
+        "debug_id": facts.debug_id,
+        "arch": facts.arch,
+        "load_base": facts.load_base,
+        "line_units": lines.units,
+        "dead_sequences": lines.dead_sequences,
+        "unreadable_line_units": lines.unreadable_units,
+        "is_split_dwarf": facts.is_split_dwarf,
+    }
+
+
+def _table(data: mmap.mmap | bytes) -> bytes:
+    """The compiled table, padded to 8 bytes."""
+    try:
+        with _borrowed(data) as view:
+            archive = Archive.from_bytes(view)
+            objects = list(archive.iter_objects())
+            if not objects:
+                raise UnreadableDebugFile("uncompilable_debug_file", "the file holds no object")
+            compiled: Any = objects[0].make_symcache()
+            table: bytes = compiled.open_stream().read()
+            del compiled, objects, archive  # they point into the view
+    except SymbolicError as problem:
+        raise UnreadableDebugFile(
+            "uncompilable_debug_file", str(problem).partition("\n")[0] or type(problem).__name__
+        ) from problem
+    return table.ljust((len(table) + 7) & ~7, b"\0")
+
+
+def _demangled_names(table: bytes) -> tuple[bytearray, bytes]:
+    """Strings padded to 8 bytes, and the offset of each function's one; see `table.py`.
+
+    A function whose name is not mangled has no string here.
+    """
+    strings = bytearray()
+    known: dict[str, int] = {}
+    offsets = array("I")
+    for raw in raw_names(table, layout_of(table)):
+        name = demangle(raw) if raw else raw
+        if name is None or name == raw or len(name) > _MAX_NAME_CHARS:
+            offsets.append(NONE)
+            continue
+        if name not in known:
+            known[name] = len(strings)
+            strings += string_bytes(name)
+        offsets.append(known[name])
+    strings += bytes(-len(strings) % 8)
+    return strings, offsets.tobytes()
+
+
+@contextmanager
+def _borrowed(data: mmap.mmap | bytes) -> Iterator[Any]:
+    """The bytes as `symbolic` can read them in place, without the copy its own API would make.
+
+    `symbolic` keeps pointers into the buffer; everything made from it must be gone at the end.
+    """
+    view = ffi.from_buffer("uint8_t[]", data)
+    try:
+        yield view
+    finally:
+        ffi.release(view)
+
+
+def symcache_name(build_id: str, arch: str | None = None) -> str:
+    """The file name under which a symcache is kept: a new version never meets an old file."""
+    return f"{build_id}.{arch or 'any'}.v{SYMCACHE_VERSION}.symcache"

@@ -1,0 +1,155 @@
+r"""The symcache's format: where its tables lie, and how its strings are spelled.
+
+A symcache (`symbolic`'s SymCache, version 9; version 8 differs in the width of a file row) is
+five flat tables behind a header, each aligned to 8 bytes, all numbers little-endian u32:
+
+    magic "SYMC", version        8 bytes
+    header                       debug id 32, arch 4, five counts 20, reserved 16 bytes
+    files                        string offsets: compilation directory, directory, name, ...
+    functions                    string offset of the name, unused, entry address, language
+    source locations             file, line, function, location it is inlined into
+    ranges                       start addresses, sorted
+    strings                      each with its length as a LEB128 number in front
+
+All ones stand for "none". Behind it we put two things of our own:
+
+    names                        demangled names, spelled like strings, then one offset per function
+    trailer                      JSON, its size, SYMCACHE_VERSION, magic "UXPSYMC\0"
+
+The file stays a valid SymCache for `symbolic`, which looks at no more than its header announces.
+Demangled names are made once, when the table is built, because that work is hostile too: a
+mangled name of 200 characters can stand for gigabytes, and only the build runs in a sandbox.
+"""
+
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from crashes.symbolication.errors import UnreadableDebugFile
+
+NONE = 0xFFFFFFFF
+FUNCTION_BYTES = 16
+LOCATION = struct.Struct("<4I")
+FILE_WORDS = {8: 3, 9: 6}
+
+_MAGIC = b"SYMC"
+_COUNTS = struct.Struct("<5I")
+_COUNTS_OFFSET = 44
+_HEADER_BYTES = 80
+_MAX_STRING_BYTES = 1 << 20
+
+_TRAILER_MAGIC = b"UXPSYMC\0"
+_TRAILER_END = struct.Struct("<II8s")
+
+Buffer = Any  # bytes or an mmap: what struct and memoryview read
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Offsets into the file, in bytes, and how many rows stand there."""
+
+    version: int
+    files: int
+    functions: int
+    locations: int
+    ranges: int
+    strings: int
+    file_count: int
+    function_count: int
+    location_count: int
+    range_count: int
+
+
+def version_of(data: Buffer) -> int:
+    """The format's version. Raises UnreadableDebugFile for anything but a symcache."""
+    if data[:4] != _MAGIC or len(data) < _HEADER_BYTES:
+        raise UnreadableDebugFile("not_a_symcache", "the file does not start with SYMC")
+    return int.from_bytes(data[4:8], "little")
+
+
+def layout_of(data: Buffer) -> Layout:
+    """Where the tables lie, for a version in `FILE_WORDS`. Raises UnreadableDebugFile."""
+    version = version_of(data)
+    counts = _COUNTS.unpack_from(data, _COUNTS_OFFSET)
+    row_bytes = (FILE_WORDS[version] * 4, FUNCTION_BYTES, LOCATION.size, 4, 1)
+    offsets, position = [], _HEADER_BYTES
+    for count, size_bytes in zip(counts, row_bytes, strict=True):
+        position = (position + 7) & ~7
+        offsets.append(position)
+        position += count * size_bytes
+    files, functions, locations, ranges, _ = counts
+    if position > len(data) or ranges > locations:
+        raise UnreadableDebugFile("malformed_symcache", "the tables do not fit the file")
+    file_offset, function_offset, location_offset, range_offset, string_offset = offsets
+    return Layout(
+        version=version,
+        files=file_offset,
+        functions=function_offset,
+        locations=location_offset,
+        ranges=range_offset,
+        strings=string_offset,
+        file_count=files,
+        function_count=functions,
+        location_count=locations,
+        range_count=ranges,
+    )
+
+
+def string_at(data: Buffer, position: int) -> str | None:
+    """The string that starts at `position`; None when there is none."""
+    length = shift = 0
+    while position < len(data) and shift < 35:  # noqa: PLR2004 - five bytes hold any u32
+        byte = data[position]
+        length |= (byte & 0x7F) << shift
+        position, shift = position + 1, shift + 7
+        if byte < 0x80:  # noqa: PLR2004 - the continuation bit
+            length = min(length, _MAX_STRING_BYTES)
+            return str(data[position : position + length], "utf-8", "replace")
+    return None
+
+
+def string_bytes(text: str) -> bytes:
+    """The string as `string_at` reads it."""
+    content = text.encode("utf-8", "replace")
+    length, prefix = len(content), bytearray()
+    while length >= 0x80:  # noqa: PLR2004 - the continuation bit
+        prefix.append(length & 0x7F | 0x80)
+        length >>= 7
+    return bytes(prefix) + bytes([length]) + content
+
+
+def raw_names(data: Buffer, layout: Layout) -> Iterator[str | None]:
+    """The name of every function, as the symbol table spells it."""
+    for index in range(layout.function_count):
+        offset = int.from_bytes(_row(data, layout.functions + index * FUNCTION_BYTES), "little")
+        yield None if offset == NONE else string_at(data, layout.strings + offset)
+
+
+def _row(data: Buffer, position: int) -> bytes:
+    return bytes(data[position : position + 4])
+
+
+def trailer_bytes(facts: dict[str, Any], version: int) -> bytes:
+    """The trailer that `read_trailer` reads."""
+    text = json.dumps(facts).encode()
+    return text + _TRAILER_END.pack(len(text), version, _TRAILER_MAGIC)
+
+
+def read_trailer(data: Buffer) -> dict[str, Any]:
+    """The trailer's facts with its `version`; empty when the file has none.
+
+    Raises UnreadableDebugFile for a damaged one.
+    """
+    end = len(data) - _TRAILER_END.size
+    if end < 0:
+        return {}
+    size_bytes, version, magic = _TRAILER_END.unpack_from(data, end)
+    if magic != _TRAILER_MAGIC:
+        return {}
+    try:
+        facts = json.loads(data[max(0, end - size_bytes) : end])
+    except ValueError as problem:
+        raise UnreadableDebugFile("malformed_symcache", "the trailer is damaged") from problem
+    return {**facts, "version": version}
