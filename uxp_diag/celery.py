@@ -30,7 +30,7 @@ app.conf.update(
     },
     beat_schedule={
         "sweep": {"task": "crashes.tasks.sweep", "schedule": 15.0},
-        "reconcile": {"task": "crashes.tasks.reconcile_spool", "schedule": 3600.0},
+        "reconcile": {"task": "crashes.tasks.reconcile_spool", "schedule": 60.0},
     },
 )
 app.autodiscover_tasks()

@@ -95,11 +95,24 @@ _decoder = msgspec.json.Decoder(Report)
 def decode_report(document: bytes) -> Report:
     """The report in a JSON document. Raises MalformedReport."""
     try:
+        if b"\\u0000" in document:
+            return msgspec.convert(without_nul(msgspec.json.decode(document)), Report)
         return _decoder.decode(document)
     except msgspec.ValidationError as error:
         raise MalformedReport("invalid_field", _without_values(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise MalformedReport("malformed_json", "the report is not valid JSON") from None
+
+
+def without_nul(value: Any) -> Any:
+    """JSON values with U+FFFD for NUL, which PostgreSQL cannot store in text."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, list):
+        return [without_nul(item) for item in value]
+    if isinstance(value, dict):
+        return {without_nul(key): without_nul(item) for key, item in value.items()}
+    return value
 
 
 def _without_values(message: str) -> str:

@@ -7,10 +7,13 @@ load that turns a dozen fsyncs into one; a lone upload waits for nobody. The ord
 2. one transaction looks at consent again and inserts the rows;
 3. only then does anybody hear "accepted".
 
-A crash before 2 leaves a file that no row names: the reconciler adopts or removes it. A replay
+While the database is away, step 2 waits: the file is the promise, and the reconciler writes its
+rows later, consent looked at then. The same happens to the file of a process that died between
+1 and 2. A replay
 meets the unique constraint and is a duplicate; its copy in the spool is not read by anyone.
 """
 
+import logging
 import queue
 import threading
 import uuid
@@ -23,7 +26,13 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, transaction
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    transaction,
+)
 
 from crashes.intake.report import Report as ReportDocument
 from crashes.intake.report import envelope_of, occurred_at, report_from_envelope
@@ -33,6 +42,8 @@ from crashes.models.report import NO_DEVICE
 from crashes.storage import Spool
 from devices.services.consent import hold_consent
 from uxp_diag.db import insert_new
+
+logger = logging.getLogger(__name__)
 
 _MAX_BATCH = 200
 _MAX_BATCH_BYTES = 8 << 20
@@ -95,9 +106,12 @@ def _commit(uploads: Sequence[Upload]) -> list[Receipt]:
         raise IntakeUnavailable(f"the spool cannot be written: {error.strerror}") from error
     try:
         receipts = _insert_rows(uploads, [len(record) for record in records], name)
-    except DatabaseError as error:
+    except (OperationalError, InterfaceError):
+        logger.warning("the database is away; %d reports wait in the spool", len(uploads))
+        return [Receipt(Acceptance.ACCEPTED) for _ in uploads]
+    except DatabaseError:
         spool().remove(name)
-        raise IntakeUnavailable("the database cannot be written") from error
+        raise
     if not any(receipt.pk for receipt in receipts):
         spool().remove(name)
     return receipts

@@ -27,6 +27,7 @@ from django.db.models import F, Q
 
 from crashes.formats.registry import PARSER_VERSION
 from crashes.grouping.values import GroupingInput
+from crashes.intake.report import without_nul
 from crashes.intake.spool_record import DamagedSpool, decode_record
 from crashes.models import Report, ReportContent
 from crashes.services.acceptance import spool
@@ -182,7 +183,7 @@ def _crash_or_failure(
         code = f"sandbox_{outcome.reason.value}"
         return Failure(leased.row, code, outcome.detail, is_final=False)
     try:
-        return from_json(outcome)
+        return from_json(without_nul(outcome) if b"\0" in leased.payload else outcome)
     except (KeyError, TypeError, ValueError) as error:
         return Failure(leased.row, "sandbox_answer", _kind(error), is_final=False)
 

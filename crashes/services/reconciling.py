@@ -1,7 +1,7 @@
-"""Spool and table brought into agreement: at start and every hour.
+"""Spool and table brought into agreement: at start and every minute.
 
-A file that no row names was written by a process that died before its commit: whole records in it
-are adopted (nobody was promised anything, but nothing is thrown away either). A file whose reports
+A file that no row names was written while the database was away, or by a process that died before
+its commit: whole records in it are adopted. A file whose reports
 are all finished was left by a worker that died before cleaning up: it goes.
 """
 

@@ -11,6 +11,7 @@ from rest_framework.authentication import SessionAuthentication as DjangoSession
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from devices.api.remembered import SenderMemory
 from devices.credentials import API_PREFIX, DEVICE_PREFIX, INGEST_PREFIX
 from devices.selectors.access import (
     Sender,
@@ -20,6 +21,8 @@ from devices.selectors.access import (
     viewer_of,
 )
 from uxp_diag.viewer import Viewer
+
+_memory = SenderMemory()
 
 
 def bearer(request: Request, prefix: str) -> str | None:
@@ -39,7 +42,7 @@ class IngestKeyAuthentication(BaseAuthentication):
         key = bearer(request, INGEST_PREFIX)
         if key is None:
             return None
-        sender = find_sender_by_ingest_key(key)
+        sender = _memory.find(key, find_sender_by_ingest_key)
         if sender is None:
             raise AuthenticationFailed("This ingest key is unknown or revoked.")
         return AnonymousUser(), sender
@@ -58,7 +61,7 @@ class DeviceTokenAuthentication(BaseAuthentication):
         token = bearer(request, DEVICE_PREFIX)
         if token is None:
             return None
-        sender = find_sender_by_device_token(token)
+        sender = _memory.find(token, find_sender_by_device_token)
         if sender is None:
             raise AuthenticationFailed("This device token is unknown or revoked; enroll again.")
         return AnonymousUser(), sender

@@ -4,32 +4,42 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('devices', '0001_initial'),
+        ("devices", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='VitalSample',
+            name="VitalSample",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('program_id', models.BigIntegerField()),
-                ('device_id', models.UUIDField()),
-                ('sample_id', models.UUIDField()),
-                ('received_at', models.DateTimeField()),
-                ('interval_start', models.DateTimeField()),
-                ('interval_end', models.DateTimeField()),
-                ('model', models.CharField(blank=True, max_length=100)),
-                ('os_version', models.CharField(blank=True, max_length=40)),
-                ('os_build', models.CharField(blank=True, max_length=100)),
-                ('mcc', models.CharField(blank=True, max_length=3)),
-                ('mnc', models.CharField(blank=True, max_length=3)),
-                ('content', models.BinaryField()),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("program_id", models.BigIntegerField()),
+                ("device_id", models.UUIDField()),
+                ("sample_id", models.UUIDField()),
+                ("received_at", models.DateTimeField()),
+                ("interval_start", models.DateTimeField()),
+                ("interval_end", models.DateTimeField()),
+                ("model", models.CharField(blank=True, max_length=100)),
+                ("os_version", models.CharField(blank=True, max_length=40)),
+                ("os_build", models.CharField(blank=True, max_length=100)),
+                ("mcc", models.CharField(blank=True, max_length=3)),
+                ("mnc", models.CharField(blank=True, max_length=3)),
+                ("content", models.BinaryField()),
             ],
             options={
-                'indexes': [models.Index(fields=['program_id', 'received_at'], name='sample_recent')],
-                'constraints': [models.UniqueConstraint(fields=('program_id', 'device_id', 'sample_id'), name='sample_once')],
+                "indexes": [
+                    models.Index(fields=["program_id", "received_at"], name="sample_recent")
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("program_id", "device_id", "sample_id"), name="sample_once"
+                    )
+                ],
             },
         ),
     ]

@@ -1,7 +1,8 @@
 """Who may see a page: `@needs(Scope.READ)` above a view, `request.viewer` inside it.
 
 Somebody who is not signed in is sent to sign in and comes back afterwards; somebody without the
-scope gets the page that says so. What a selector does not find is a page that is not there.
+scope gets the page that says so. What a selector does not find is a page that is not there; what
+it cannot understand (a strange cursor) is a bad request.
 """
 
 from collections.abc import Callable
@@ -16,8 +17,10 @@ from django.http.response import HttpResponseBase
 from django.utils.cache import patch_cache_control
 
 from devices.selectors.access import viewer_of
+from uxp_diag.api.problem import Problem
 from uxp_diag.roles import Scope
 from uxp_diag.viewer import Viewer
+from uxp_diag.web.errors import bad_request
 from uxp_diag.web.htmx import is_from_htmx, leave_page
 
 
@@ -57,6 +60,8 @@ def needs(scope: Scope) -> Callable[[StaffView], AnyView]:
                 response = view(request, *args, **kwargs)
             except ObjectDoesNotExist as missing:
                 raise Http404 from missing
+            except Problem as problem:
+                response = bad_request(request, problem)
             patch_cache_control(response, private=True, no_store=True)
             return response
 

@@ -42,3 +42,10 @@ def send(client):
 @pytest.fixture
 def device_token(send, key):
     return send("devices/enroll/", enrollment(), token=key).json()["device_token"]
+
+
+@pytest.fixture(autouse=True)
+def own_folders(settings, tmp_path):
+    """Every test has a spool and blobs of its own, as it has a database of its own."""
+    settings.SPOOL_DIR = tmp_path / "spool"
+    settings.BLOB_DIR = tmp_path / "blobs"

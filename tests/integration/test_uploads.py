@@ -3,11 +3,15 @@
 import gzip
 import json
 import uuid
+from datetime import UTC, datetime
 
 import pytest
 from django.apps import apps
+from django.db import OperationalError
 
 from crashes.models import Report
+from crashes.services.acceptance import spool
+from crashes.services.reconciling import reconcile
 from devices.models import Device, DeviceToken, IdentityLink
 from tests.integration.conftest import IMEI, enrollment
 from tests.integration.test_pipeline import STACK, work
@@ -185,3 +189,63 @@ def test_a_batch_has_a_limit(send, device_token):
     answer = send("reports/batch/", b"{}\n" * 501, token=device_token)
 
     assert (answer.status_code, answer.json()["code"]) == (413, "too_many_lines")
+
+
+def test_what_postgres_cannot_store_does_not_get_in_the_way(send, device_token):
+    text = STACK.replace("not attached", "a\0b")
+    document = report(process="com.\0example", payload={"format": "java_stacktrace", "text": text})
+
+    answer = send("reports/", document, token=device_token)
+    work()
+
+    assert answer.status_code == 202
+    assert Report.objects.get().state == "done"
+
+
+def test_reports_of_a_database_outage_wait_in_the_spool(send, device_token, monkeypatch):
+    def away(*_, **__):
+        raise OperationalError("server closed the connection")
+
+    send("reports/", report(), token=device_token)
+    with monkeypatch.context() as outage:
+        outage.setattr("crashes.services.acceptance.insert_new", away)
+        outage.setattr("devices.api.auth.find_sender_by_device_token", away)
+        document = report()
+        answer = send("reports/", document, token=device_token)
+        stranger = send("reports/", report(), token="uxpd_stranger")
+    before = Report.objects.count()
+    reconcile(now=datetime(2100, 1, 1, tzinfo=UTC))
+
+    assert (answer.status_code, answer.json()["status"]) == (202, "accepted")
+    assert (stranger.status_code, stranger.json()["code"]) == (503, "database_away")
+    assert stranger["Retry-After"]
+    assert (before, Report.objects.count()) == (1, 2)
+    assert send("reports/", document, token=device_token).json()["status"] == "duplicate"
+
+
+def test_a_withdrawal_during_an_outage_is_honored_afterwards(send, device_token, monkeypatch):
+    def away(*_, **__):
+        raise OperationalError("server closed the connection")
+
+    with monkeypatch.context() as outage:
+        outage.setattr("crashes.services.acceptance.insert_new", away)
+        send("reports/", report(), token=device_token)
+    withdrawal = {"policy_version": "2023-04-17", "purposes": []}
+    send("devices/me/consent/", withdrawal, token=device_token, method="put")
+
+    reconcile(now=datetime(2100, 1, 1, tzinfo=UTC))
+
+    assert Report.objects.count() == 0
+    assert list(spool().names()) == []
+
+
+def test_a_full_disk_refuses_before_anything_is_stored(send, device_token, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("crashes.storage.write_durably", full)
+
+    answer = send("reports/", report(), token=device_token)
+
+    assert (answer.status_code, answer.json()["retry"]) == (503, True)
+    assert Report.objects.count() == 0

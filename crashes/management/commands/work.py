@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 _SHORTEST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 0.5
-_RECONCILE_SECONDS = 3600.0
+_RECONCILE_SECONDS = 60.0
 
 
 class Command(BaseCommand):
