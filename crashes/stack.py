@@ -54,6 +54,7 @@ class PayloadFormat(StrEnum):
     MINIDUMP = "minidump"
     MICRODUMP = "microdump"
     ACRA_JSON = "acra_json"
+    SENTRY_EVENT = "sentry_event"
     LOGCAT = "logcat"
     NONE = "none"
 
