@@ -74,6 +74,18 @@ class FrameStatus(StrEnum):
     DEOBFUSCATED = "deobfuscated"
 
 
+class FrameTrust(StrEnum):
+    """How a stack walk of ours found a frame, most trustworthy first."""
+
+    CONTEXT = "context"
+    PREWALKED = "prewalked"
+    CFI = "cfi"
+    LEAF = "leaf"
+    FRAME_POINTER = "frame_pointer"
+    CFI_SCAN = "cfi_scan"
+    SCAN = "scan"
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One call.
@@ -82,6 +94,7 @@ class Frame:
     `function` is the name for people. `function_offset` is bytes from the function's start.
     `map_offset` is the offset of the mapped part in its file (`base.apk (offset 0x1000)`).
     `native_method` marks a managed frame without code of its own ("Native Method").
+    `trust` is set where the dump holds stack memory and the stack was walked here.
     """
 
     index: int
@@ -97,6 +110,7 @@ class Frame:
     function_offset: int | None = None
     map_offset: int | None = None
     native_method: bool = False
+    trust: FrameTrust | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +149,18 @@ class Thread:
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """A binary mapped into the process. `start_addr` to `end_addr` is where it was mapped."""
+    """A binary mapped into the process. `start_addr` to `end_addr` is where it was mapped.
+
+    `debug_id` is Breakpad's name of the build, as a lower-case UUID with `-<age>` behind it when
+    the age is not zero; dumps of systems without build ids have no other.
+    """
 
     path: str
     build_id: str | None = None
     start_addr: int | None = None
     end_addr: int | None = None
     map_offset: int | None = None
+    debug_id: str | None = None
 
 
 class CauseLink(StrEnum):
@@ -245,6 +264,8 @@ def _frame_from(document: Mapping[str, Any]) -> Frame:
     known["status"] = FrameStatus(known["status"])
     known["address"] = _hex(known["address"])
     known["map_offset"] = _hex(known["map_offset"])
+    if known.get("trust") is not None:  # absent in what was stored before there was a walk
+        known["trust"] = FrameTrust(known["trust"])
     return Frame(**known)
 
 
