@@ -9,8 +9,9 @@ plain dicts (strings, numbers, lists, None), close nothing, and raise `Unreadabl
 What they need from the limits: `build_symcache_job` maps the debug file privately, and a
 compressed one once more in inflated form; the compiler's own memory is about half the size of
 the inflated DWARF. With a `scratch_fd` on a disk the inflated form is file pages; without one it
-is a memory file, which counts as memory. Both the scratch file and the output need room under a
-limit on file sizes.
+is a memory file, which counts as memory; the platform's sandbox forbids memory files, so there the
+scratch file is not optional. Both the scratch file and the output need room under a limit on file
+sizes.
 """
 
 from dataclasses import asdict

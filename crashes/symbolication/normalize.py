@@ -15,6 +15,7 @@ declare are added up and checked before anything is inflated (a file of 226 MB m
 617 MB of DWARF; one of 1 MB that claims 10 GB may not pass).
 """
 
+import errno
 import io
 import mmap
 import os
@@ -165,7 +166,6 @@ def _write_inflated(elf: ElfFile, source_fd: int, target_fd: int, packed: list[_
         start = -(-end // _ALIGNMENT) * _ALIGNMENT
         end = _write_section(source_fd, target_fd, part, start)
         _repoint(elf, target_fd, part, start)
-    os.ftruncate(target_fd, end)
 
 
 def _copy_around(source_fd: int, target_fd: int, size_bytes: int, holes: list[_Packed]) -> None:
@@ -189,8 +189,19 @@ def _copy(source_fd: int, target_fd: int, start: int, end: int) -> None:
 def _write_all(fd: int, data: bytes, offset: int) -> None:
     view = memoryview(data)
     while view:
-        written = os.pwrite(fd, view, offset)
+        written = _write(fd, view, offset)
         view, offset = view[written:], offset + written
+
+
+def _write(fd: int, data: memoryview, offset: int) -> int:
+    try:
+        return os.pwrite(fd, data, offset)
+    except OSError as problem:
+        if problem.errno != errno.EFBIG:
+            raise
+        raise UnreadableDebugFile(
+            "inflates_too_far", "the inflated file is larger than this process may write"
+        ) from problem
 
 
 def _write_section(source_fd: int, target_fd: int, part: _Packed, start: int) -> int:

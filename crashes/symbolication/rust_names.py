@@ -12,6 +12,7 @@ than integers, booleans and characters are not read (no stable compiler makes th
 Both are printed the way people read them: without hashes and without the crates' disambiguators.
 """
 
+import encodings.punycode  # loaded now: a sandboxed child cannot look codecs up later
 import re
 from collections.abc import Callable
 
@@ -46,7 +47,7 @@ def rust_name(raw: str) -> str:
         raise NotRust
     try:
         return _V0Name(raw[start.end() :]).text()
-    except (IndexError, ValueError, RecursionError, OverflowError) as problem:
+    except (LookupError, ValueError, RecursionError, OverflowError) as problem:
         raise NotRust from problem
 
 
@@ -138,7 +139,8 @@ class _V0Name:
     @staticmethod
     def _unpunycoded(name: str) -> str:
         plain, _, coded = name.rpartition("_")
-        return (f"{plain}-{coded}" if plain else coded).encode("ascii").decode("punycode")
+        text = f"{plain}-{coded}" if plain else coded
+        return encodings.punycode.punycode_decode(text.encode("ascii"), "strict")
 
     def _grown(self, text: str) -> str:
         self._chars += len(text)

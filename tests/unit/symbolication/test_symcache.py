@@ -1,6 +1,7 @@
 """Debug files become symcaches."""
 
 import os
+import resource
 import struct
 import sys
 from pathlib import Path
@@ -282,6 +283,21 @@ def test_a_section_that_inflates_too_far_is_refused_before_it_is_inflated(
     host: Toolchain, tmp_path: Path
 ) -> None:
     refusal = refusal_of(_claiming(host, tmp_path, normalize.MAX_INFLATED_BYTES), tmp_path)
+
+    assert refusal.code == "inflates_too_far"
+
+
+def test_a_scratch_file_over_the_limit_on_file_sizes_is_a_refusal(
+    host: Toolchain, tmp_path: Path
+) -> None:
+    packed = host.copied(host.library(), "limited", "--compress-debug-sections=zlib-gabi")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, before[1]))
+
+    try:
+        refusal = refusal_of(packed, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     assert refusal.code == "inflates_too_far"
 
