@@ -1,0 +1,198 @@
+"""A small client of the upload API: one kept-alive connection, packed bodies, patient retries.
+
+What a phone's agent would do: a body of more than a kilobyte is sent with gzip; a connection that
+broke, and answers 429, 502, 503 and 504, are tried again after a random pause whose limit doubles
+each time (full jitter), never before `Retry-After` has passed. A retry repeats the same report id,
+so one report stays one report. Other answers are final, and are values, not exceptions.
+
+One client serves one thread. Sockets are opened by the first call and closed by `close`.
+"""
+
+import gzip
+import json
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from random import SystemRandom
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+RETRIED_STATUSES = frozenset({429, 502, 503, 504})
+_PACK_FROM_BYTES = 1024
+_GZIP_LEVEL = 1  # the network is a loopback or a Wi-Fi; the processor is the scarce part
+_BASE_SECONDS = 0.5
+_CAP_SECONDS = 30.0
+_OK = range(200, 300)
+
+
+class ServerUnreachable(Exception):
+    """No answer came, however often we tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server said. `document` is empty when the body was no JSON object."""
+
+    status: int
+    document: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether the server did what was asked."""
+        return self.status in _OK
+
+    @property
+    def code(self) -> str:
+        """The stable code of a refusal, or `http_STATUS` when there is none."""
+        return str(self.document.get("code") or f"http_{self.status}")
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """A file part of a multipart body."""
+
+    name: str
+    file_name: str
+    content: bytes = field(repr=False)
+
+
+class UploadClient:
+    """Calls the upload API of one server; see the module. Raises ValueError for a bad address."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        attempts: int = 6,
+        timeout_seconds: float = 60.0,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(f"{url!r} is no http or https address")
+        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+        self._connection = kind(parts.hostname, parts.port, timeout=timeout_seconds)
+        self._prefix = f"{parts.path.rstrip('/')}/api/v1"
+        self._attempts = attempts
+        self._sleep = sleep
+        self._random = SystemRandom()
+
+    def __enter__(self) -> "UploadClient":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the next call opens a new one."""
+        self._connection.close()
+
+    def enroll(self, document: Mapping[str, Any], *, key: str) -> Answer:
+        """Enroll a phone with an ingest key."""
+        return self._post_json("/devices/enroll/", document, credential=key)
+
+    def send_report(
+        self, document: Mapping[str, Any], payload: bytes | None = None, *, credential: str
+    ) -> Answer:
+        """Hand in one report. With `payload` the body is multipart, for formats that are no text."""
+        if payload is None:
+            return self._post_json("/reports/", document, credential=credential)
+        parts = [
+            FilePart("report", "report.json", json.dumps(document).encode()),
+            FilePart("payload", "payload.bin", payload),
+        ]
+        return self._post_parts("/reports/", parts, credential=credential)
+
+    def send_debug_file(self, file_name: str, content: bytes, *, token: str) -> Answer:
+        """Hand in one debug file with an API token of scope `symbols`."""
+        parts = [FilePart("file", file_name, content)]
+        return self._post_parts("/debug-files/", parts, credential=token)
+
+    def _post_json(self, path: str, document: Mapping[str, Any], *, credential: str) -> Answer:
+        body = json.dumps(document, separators=(",", ":")).encode()
+        return self._post(path, body, content_type="application/json", credential=credential)
+
+    def _post_parts(self, path: str, parts: list[FilePart], *, credential: str) -> Answer:
+        boundary = secrets.token_hex(16)
+        body = multipart(parts, boundary=boundary)
+        kind = f"multipart/form-data; boundary={boundary}"
+        return self._post(path, body, content_type=kind, credential=credential)
+
+    def _post(self, path: str, body: bytes, *, content_type: str, credential: str) -> Answer:
+        headers = {"Authorization": f"Bearer {credential}", "Content-Type": content_type}
+        if len(body) >= _PACK_FROM_BYTES:
+            body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
+            headers["Content-Encoding"] = "gzip"
+        return self._persistently(path, body, headers)
+
+    def _persistently(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """The first final answer, or the last of all. Raises ServerUnreachable."""
+        answer: Answer | None = None
+        problem: Exception | None = None
+        for attempt in range(self._attempts):
+            try:
+                answer, wait_seconds = self._once(path, body, headers)
+            except (OSError, HTTPException) as error:
+                self.close()
+                problem, wait_seconds = error, 0.0
+            else:
+                if answer.status not in RETRIED_STATUSES:
+                    return answer
+            if attempt + 1 < self._attempts:
+                self._pause(attempt, wait_seconds)
+        if answer is None:
+            raise ServerUnreachable(f"no answer: {problem}") from problem
+        return answer
+
+    def _once(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[Answer, float]:
+        """One try: the answer, and the seconds it asks us to wait."""
+        self._connection.request("POST", f"{self._prefix}{path}", body, dict(headers))
+        response = self._connection.getresponse()
+        document = _json_object(response.read())
+        return Answer(response.status, document), _seconds(response.headers.get("Retry-After"))
+
+    def _pause(self, attempt: int, at_least_seconds: float) -> None:
+        limit = min(_CAP_SECONDS, _BASE_SECONDS * 2**attempt)
+        self._sleep(at_least_seconds + self._random.uniform(0.0, limit))
+
+
+def multipart(parts: list[FilePart], *, boundary: str) -> bytes:
+    """A multipart/form-data body (RFC 7578)."""
+    chunks: list[bytes] = []
+    for part in parts:
+        disposition = f'form-data; name="{part.name}"; filename="{_quoted(part.file_name)}"'
+        head = f"--{boundary}\r\nContent-Disposition: {disposition}\r\n"
+        chunks.append(f"{head}Content-Type: application/octet-stream\r\n\r\n".encode())
+        chunks.append(part.content + b"\r\n")
+    return b"".join([*chunks, f"--{boundary}--\r\n".encode()])
+
+
+def _quoted(file_name: str) -> str:
+    """A file name without what would end its quotes or its line, as browsers do it."""
+    for letter, code in (('"', "%22"), ("\r", "%0D"), ("\n", "%0A")):
+        file_name = file_name.replace(letter, code)
+    return file_name
+
+
+def _json_object(body: bytes) -> Mapping[str, Any]:
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _seconds(retry_after: str | None) -> float:
+    """Retry-After in seconds; the form with a date is not used by our server."""
+    try:
+        return min(float(retry_after or 0), 10 * _CAP_SECONDS)
+    except ValueError:
+        return 0.0
