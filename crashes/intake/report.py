@@ -18,6 +18,9 @@ Text40 = Annotated[str, msgspec.Meta(max_length=40)]
 Text100 = Annotated[str, msgspec.Meta(max_length=100)]
 Text200 = Annotated[str, msgspec.Meta(max_length=200)]
 Digits3 = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{0,3}$")]
+Annotations = Annotated[
+    dict[Text100, Annotated[str, msgspec.Meta(max_length=1000)]], msgspec.Meta(max_length=100)
+]
 VersionCode = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
@@ -74,7 +77,11 @@ class Payload(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """One occurrence on one device."""
+    """One occurrence on one device.
+
+    `annotations` are facts of clients that exist already which have no field here: short texts by
+    the client's own name for them.
+    """
 
     report_id: UUID
     kind: CrashKind
@@ -87,6 +94,7 @@ class Report(msgspec.Struct, frozen=True):
     network: Network = Network()
     battery: Battery = Battery()
     payload: Payload = Payload()
+    annotations: Annotations = {}
 
 
 _decoder = msgspec.json.Decoder(Report)
