@@ -8,22 +8,26 @@ its new state; before that, nothing can be seen of the work, and doing it twice 
         ^                  |
         +--- failed < 3 ---+--- failed 3 times, or the parser refused ---> quarantined
 
-A lease that runs out is free for others: its holder is dead, or too slow, and a store that comes
-late finds that the row is no longer its own.
+A lease is short and kept alive by its holder, so that the reports of a dead worker are free again
+within half a minute, however long a batch may take. One that ran out is free for others; a store
+that comes too late finds that the row is no longer its own.
 """
 
 import logging
+import threading
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 import zstandard
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Q
+from django.utils import timezone
 
 from crashes.formats.registry import PARSER_VERSION
 from crashes.grouping.values import GroupingInput
@@ -42,7 +46,8 @@ from uxp_diag.sandbox import JobRefused, SandboxFailure
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=120)
+LEASE = timedelta(seconds=30)
+RENEW_SECONDS = 10.0
 MAX_ATTEMPTS = 3
 RETRY_AFTER = timedelta(seconds=5)
 UNANNOUNCED_AFTER = timedelta(seconds=30)
@@ -113,6 +118,37 @@ def list_unannounced(*, now: datetime, limit: int) -> list[int]:
 
 def process_reports(rows: Sequence[Report], *, now: datetime) -> None:
     """Digest and store leased reports. One report's trouble never touches its neighbours."""
+    if not rows:
+        return
+    with _kept_lease(rows[0].lease_id):
+        _process(rows, now=now)
+
+
+@contextmanager
+def _kept_lease(lease_id: uuid.UUID | None) -> Iterator[None]:
+    """Renew a lease every ten seconds for as long as the block takes."""
+    is_over = threading.Event()
+    keeper = threading.Thread(target=_renew, args=(lease_id, is_over), daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        keeper.join()
+
+
+def _renew(lease_id: uuid.UUID | None, is_over: threading.Event) -> None:
+    while not is_over.wait(RENEW_SECONDS):
+        try:
+            held = Report.objects.filter(lease_id=lease_id, state=Report.State.LEASED)
+            held.update(leased_until=timezone.now() + LEASE)
+        except DatabaseError:
+            logger.exception("a lease could not be renewed; somebody else may take over")
+        finally:
+            connection.close()
+
+
+def _process(rows: Sequence[Report], *, now: datetime) -> None:
     loaded, failures = _load(rows)
     digested, refused = _digest(loaded)
     failures += refused

@@ -41,9 +41,7 @@ def send(platform, token, shared_dir, row):
 
 def test_the_samples_come_out_as_their_manifest_says(running, shared_dir):
     key, token = running.ingest_key(), running.api_token("read")
-    sent = [
-        (send(running, key, shared_dir, row), row, expect) for row, expect in rows(shared_dir)
-    ]
+    sent = [(send(running, key, shared_dir, row), row, expect) for row, expect in rows(shared_dir)]
 
     for report_id, row, expect in sent:
         report = running.wait_for_report(report_id, token)
