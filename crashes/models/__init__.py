@@ -1,11 +1,13 @@
-"""The tables of crashes: reports and their content, issues, grouping, debug files."""
+"""The tables of crashes: reports and their content, issues, grouping, debug files, losses."""
 
 from crashes.models.debug_file import DebugFile, MissingDebugFile
 from crashes.models.grouping import StackVariant, VariantTerm
+from crashes.models.intake import ClientLoss
 from crashes.models.issue import Issue, IssueDevice, IssueTally, TriageEvent
 from crashes.models.report import Report, ReportContent
 
 __all__ = [
+    "ClientLoss",
     "DebugFile",
     "Issue",
     "IssueDevice",

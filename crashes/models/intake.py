@@ -1,0 +1,29 @@
+"""What never became a report, counted by day."""
+
+from django.db import models
+
+
+class ClientLoss(models.Model):
+    """How often a client dropped, or we did not keep, things of one category for one reason.
+
+    `client` is the SDK's name without its version, `reason` its word or ours (`not_kept`,
+    `malformed`, `too_large`); all words are from `crashes.intake.client_losses`.
+    """
+
+    program_id = models.BigIntegerField()
+    client = models.CharField(max_length=60)
+    reason = models.CharField(max_length=40)
+    category = models.CharField(max_length=40)
+    day = models.DateField()
+    count = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["program_id", "client", "reason", "category", "day"],
+                name="client_loss_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.category} {self.reason} by {self.client} on {self.day}"
