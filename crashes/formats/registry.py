@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from crashes.formats import (
+    acra_json,
     anr_traces,
     dropbox,
     java_stacktrace,
     logcat,
+    sentry_event,
     tombstone_proto,
     tombstone_text,
 )
@@ -33,6 +35,8 @@ PARSERS: Mapping[PayloadFormat, Callable[[bytes], Crash]] = MappingProxyType(
         PayloadFormat.ANR_TRACES: anr_traces.parse,
         PayloadFormat.DROPBOX: dropbox.parse,
         PayloadFormat.LOGCAT: logcat.parse,
+        PayloadFormat.ACRA_JSON: acra_json.parse,
+        PayloadFormat.SENTRY_EVENT: sentry_event.parse,
     }
 )
 SUPPORTED = frozenset(PARSERS)
