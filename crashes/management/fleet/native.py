@@ -291,9 +291,8 @@ NESTED_RECORD = NativeBug(
         ("hmd_ril_reader", "reader")),
     GUARD, repeated=3)  # fmt: skip
 STALE_REQUEST = NativeBug(
-    "ril_parser", "/vendor/lib64", "rild-reader", _steps(
-        "", ("complete_request", "complete_token"), ("hmd_ril_on_message", "message_complete"),
-        ("hmd_ril_reader", "reader")),
+    "ril_parser", "/vendor/lib64", "rild-dispatch", _steps(
+        "", ("complete_request", "complete_token"), ("hmd_ril_dispatcher", "dispatch_complete")),
     WILD)  # fmt: skip
 SENSOR_RING = NativeBug(
     "sensor_hub", "/vendor/lib64", "sensors-poll", _steps(

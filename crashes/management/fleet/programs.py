@@ -60,10 +60,11 @@ class Toolchain:
 
 def find_toolchain() -> Toolchain | None:
     """The tools for arm64 if they are there, else those of this machine, else None."""
-    return _toolchain(_CROSS) or _toolchain("")
+    return toolchain_of(_CROSS) or toolchain_of("")
 
 
-def _toolchain(prefix: str) -> Toolchain | None:
+def toolchain_of(prefix: str) -> Toolchain | None:
+    """The tools whose names begin with `prefix`, or None when one of them is missing."""
     cc = shutil.which(f"{prefix}gcc") or (None if prefix else shutil.which("cc"))
     objdump, objcopy = shutil.which(f"{prefix}objdump"), shutil.which(f"{prefix}objcopy")
     if not (cc and objdump and objcopy):

@@ -45,7 +45,7 @@ class Scene:
     def version(self) -> tuple[str, int]:
         """The app's version name and code; a system app has the release's."""
         if self.app is None or self.app.is_system:
-            return self.build.release, _API_LEVELS[self.build.release]
+            return self.build.release, API_LEVELS[self.build.release]
         return self.app.versions[self.version_index]
 
     @property
@@ -69,5 +69,5 @@ class Dump:
 
 DumpMaker: TypeAlias = Callable[[Scene], Dump]
 
-_API_LEVELS = {"12": 31, "13": 33, "14": 34, "15": 35}
+API_LEVELS = {"12": 31, "13": 33, "14": 34, "15": 35}
 SHAPES = 4

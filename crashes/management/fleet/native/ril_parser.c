@@ -67,8 +67,17 @@ FRAME static int complete_request(struct modem* modem, uint32_t token) {
 EXPORT int hmd_ril_on_message(struct modem* modem, const uint8_t* data, size_t size) {
   struct cursor cursor = {data + 4, data + size};
   int found = parse_tlv(modem, cursor, 0); /* @message_tlv */
-  if (data[0]) found += complete_request(modem, data[1]); /* @message_complete */
-  return found;
+  return found + (int)modem->signal_count;
+}
+
+/* Replies are matched to their requests on a thread of their own. */
+EXPORT void* hmd_ril_dispatcher(void* context) {
+  struct modem* modem = (struct modem*)context;
+  uint32_t token = 0;
+  while (ioctl(3, 0x5202u, &token) >= 0) {
+    if (!complete_request(modem, token)) break; /* @dispatch_complete */
+  }
+  return 0;
 }
 
 EXPORT void* hmd_ril_reader(void* context) {
