@@ -11,7 +11,8 @@ Conventions, the same for every format:
 * an absent value is `None`, never an empty string, a zero or a dash;
 * addresses are integers here and `0x…` strings in JSON;
 * `Frame.address` of native code is an ELF virtual address inside `module` (what tombstones call
-  `pc` or `rel_pc`): relative to the load bias, already adjusted for return addresses;
+  `pc` or `rel_pc`): relative to the load bias, already adjusted for return addresses. Only where
+  a stack was walked here (`Frame.trust` is set) a caller has its return address as it is;
 * text that came from a device is kept as it was written; whoever shows it escapes it.
 
 A managed frame (Java, Kotlin) has the fully qualified method in `function`

@@ -13,6 +13,7 @@ from crashes.formats import (
     dropbox,
     java_stacktrace,
     logcat,
+    minidump,
     sentry_event,
     tombstone_proto,
     tombstone_text,
@@ -35,6 +36,7 @@ PARSERS: Mapping[PayloadFormat, Callable[[bytes], Crash]] = MappingProxyType(
         PayloadFormat.ANR_TRACES: anr_traces.parse,
         PayloadFormat.DROPBOX: dropbox.parse,
         PayloadFormat.LOGCAT: logcat.parse,
+        PayloadFormat.MINIDUMP: minidump.parse,
         PayloadFormat.ACRA_JSON: acra_json.parse,
         PayloadFormat.SENTRY_EVENT: sentry_event.parse,
     }
