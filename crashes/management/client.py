@@ -12,7 +12,7 @@ import gzip
 import json
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from random import SystemRandom
@@ -110,6 +110,13 @@ class UploadClient:
             FilePart("payload", "payload.bin", payload),
         ]
         return self._post_parts("/reports/", parts, credential=credential)
+
+    def send_vitals(self, samples: Iterable[Mapping[str, Any]], *, credential: str) -> Answer:
+        """Hand in samples of one phone, as NDJSON."""
+        lines = [json.dumps(sample, separators=(",", ":")) for sample in samples]
+        body = "\n".join(lines).encode()
+        kind = "application/x-ndjson"
+        return self._post("/vitals/", body, content_type=kind, credential=credential)
 
     def send_debug_file(self, file_name: str, content: bytes, *, token: str) -> Answer:
         """Hand in one debug file with an API token of scope `symbols`."""

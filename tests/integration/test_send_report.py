@@ -48,12 +48,11 @@ def trace_file(tmp_path):
 @pytest.fixture
 def send_report(live_server, ingest_key):
     def run(*files, key=ingest_key, **options):
-        out = io.StringIO()
+        out, code = io.StringIO(), 0
         try:
             call_command("send_report", *files, url=live_server.url, key=key, stdout=out, **options)
-            code = 0
         except SystemExit as problem:
-            code = problem.code
+            code = int(problem.code or 0)
         lines = [json.loads(line) for line in out.getvalue().splitlines()]
         return SimpleNamespace(lines=lines, code=code)
 

@@ -18,6 +18,7 @@ from crashes.management.fleet.population import make_population
 from crashes.management.fleet.programs import Program, compile_programs, find_toolchain
 from crashes.management.fleet.scenario import make_plans, make_reports
 from crashes.management.fleet.sender import EnrollmentRefused, FleetSender, Summary
+from crashes.management.fleet.vitals import count_days, make_samples
 
 _OUTCOMES = ("accepted", "duplicate", "rejected")
 
@@ -40,6 +41,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--devices", type=int, default=2500, help="how many phones [2500]")
         parser.add_argument("--reports", type=int, default=6000, help="how many reports [6000]")
+        parser.add_argument("--vitals", type=int, default=400, help="how many send vitals [400]")
         parser.add_argument("--seed", type=int, default=1, help="decides everything else [1]")
         parser.add_argument("--weeks", type=int, default=6, help="how far back reports go [6]")
         parser.add_argument("--now", help="end of the window, ISO 8601 [the current time]")
@@ -68,7 +70,17 @@ class Command(BaseCommand):
         bugs = make_bugs(programs)
         plans = make_plans(devices, bugs, count=options["reports"], days=days, seed=seed)
         reports = make_reports(plans, days=days, seed=seed, now=now)
-        return sender.send_reports(reports, tokens, total=len(plans))
+        summary = sender.send_reports(reports, tokens, total=len(plans))
+        panel = [device for device in devices if "development" in device.purposes]
+        counts = count_days(plans)
+        said = sender.send_vitals(
+            panel[: options["vitals"]],
+            tokens,
+            lambda device: make_samples(device, counts, days=days, seed=seed, now=now),
+        )
+        for status, count in said.most_common():
+            self.stdout.write(f"vitals {status}: {count:,}")
+        return summary
 
     def _programs(self) -> dict[tuple[str, int], Program]:
         toolchain = find_toolchain()

@@ -26,6 +26,7 @@ from crashes.management.client import ServerUnreachable, UploadClient
 from crashes.stack import Crash, CrashKind, PayloadFormat
 from devices.credentials import DEVICE_PREFIX, INGEST_PREFIX
 
+_HELP = __doc__
 _STANDARD_INPUT = "-"
 _KINDS = {
     PayloadFormat.JAVA_STACKTRACE: CrashKind.JAVA_CRASH,
@@ -43,7 +44,7 @@ _KINDS = {
 class Command(BaseCommand):
     """`manage.py send_report --url U --key K FILE...`."""
 
-    help = __doc__
+    help = _HELP
     requires_system_checks = ()
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:

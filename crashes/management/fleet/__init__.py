@@ -8,6 +8,7 @@ database: everything goes through the HTTP API, as it would from real phones.
     bugs         the long-tailed list of what is wrong, and whom it hits
     crashes_java, anr, dropbox, native     one kind of dump each, as text or bytes
     scenario     who hits which bug when: the stream of reports
+    vitals       how they are doing otherwise: battery, counters, apps
     sender       the stream, over several connections, into a server
 
 A seed decides everything but the device ids, which the server gives. Times are drawn relative to

@@ -20,7 +20,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from crashes.management.fleet.bugs import Bug
-from crashes.management.fleet.models import OsBuild
+from crashes.management.fleet.models import OsBuild, PhoneModel
 from crashes.management.fleet.population import CATALOG_DAYS, Device
 from crashes.management.fleet.scene import SHAPES, Dump, Scene
 from crashes.stack import PayloadFormat
@@ -229,7 +229,7 @@ def _document(plan: Plan, scene: Scene, report_id: UUID) -> dict[str, Any]:
         "boot_id": str(uuid5(NAMESPACE_URL, f"{device.number} {plan.days_before_end // 3}")),
         "kind": plan.bug.kind.value,
         "process": scene.process,
-        "software": _software(scene),
+        "software": software_of(scene.model, scene.build_index, scene.local_at),
         "network": {"mcc": device.country.mcc, "mnc": device.mnc},
         "battery": _battery(device, scene),
     }
@@ -248,14 +248,16 @@ def _app(scene: Scene) -> dict[str, Any]:
     }
 
 
-def _software(scene: Scene) -> dict[str, str]:
+def software_of(model: PhoneModel, build_index: int, at: datetime) -> dict[str, str]:
+    """What a phone of this model with this build says about its software."""
+    build = model.builds[build_index]
     return {
-        "build_fingerprint": scene.fingerprint,
-        "os_version": scene.build.release,
-        "os_build": scene.build.label,
-        "security_patch": _patch_level(scene.build, scene.local_at),
-        "kernel": scene.model.kernel,
-        "modem": scene.model.modem,
+        "build_fingerprint": model.fingerprint(build),
+        "os_version": build.release,
+        "os_build": build.label,
+        "security_patch": _patch_level(build, at),
+        "kernel": model.kernel,
+        "modem": model.modem,
     }
 
 

@@ -98,6 +98,27 @@ class FleetSender:
         sent = self._each(wanted, one, total=len(wanted), unit="debug files")
         return [(program.name, answer) for program, answer in sent]
 
+    def send_vitals(
+        self,
+        devices: Sequence[Device],
+        tokens: Mapping[int, str],
+        samples_of: Callable[[Device], Iterable[Mapping[str, Any]]],
+    ) -> Counter[str]:
+        """Hand in every phone's samples, one call per phone; samples by status or code."""
+
+        def one(device: Device) -> Answer:
+            token = tokens[device.number]
+            return self._client().send_vitals(samples_of(device), credential=token)
+
+        said: Counter[str] = Counter()
+        for _, answer in self._each(devices, one, total=len(devices), unit="phones' vitals"):
+            results = answer.document.get("results")
+            if answer.is_ok and isinstance(results, list):
+                said.update(str(result.get("code") or result["status"]) for result in results)
+            else:
+                said[answer.code] += 1
+        return said
+
     def send_reports(
         self, reports: Iterable[PlannedReport], tokens: Mapping[int, str], *, total: int
     ) -> Summary:

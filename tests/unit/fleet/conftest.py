@@ -20,6 +20,7 @@ def programs():
     toolchain = find_toolchain()
     if toolchain is None or toolchain.cxx is None:
         skip_or_fail("C and C++ compiler with binutils: not installed")
+        raise AssertionError  # skip_or_fail does not return
     return compile_programs(toolchain)
 
 

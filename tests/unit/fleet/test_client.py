@@ -15,7 +15,8 @@ from crashes.management.client import (
     multipart,
 )
 
-ACCEPTED = (202, {}, b'{"status": "accepted"}')
+Reply = tuple[int, dict[str, str], bytes]
+ACCEPTED: Reply = (202, {}, b'{"status": "accepted"}')
 
 
 class Recorder(ThreadingHTTPServer):
@@ -25,9 +26,9 @@ class Recorder(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.answers = []
-        self.requests = []
-        self.connections = set()
+        self.answers: list[Reply | None] = []
+        self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        self.connections: set[tuple[str, int]] = set()
 
     @property
     def url(self):
@@ -36,6 +37,8 @@ class Recorder(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    server: Recorder
+    client_address: tuple[str, int]
 
     def do_POST(self):
         self.server.connections.add(self.client_address)
