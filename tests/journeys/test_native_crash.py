@@ -76,20 +76,20 @@ def test_an_engineer_reads_the_crash_of_a_stripped_program(running, program, pag
 
     frames = report["crash"]["threads"][0]["frames"]
     assert [frame["function"] for frame in frames[:4]] == [
-        "camera::brightness(camera::Frame const*)",
-        "camera::exposure(camera::Frame const*)",
+        "brightness",  # DWARF gives inlined static functions no qualified name
+        "exposure",
         "camera::process(camera::Frame const*, int)",
         "camera::Pipeline::run(camera::Frame const*)",
-    ] or [frame["function"] for frame in frames[:2]] == ["brightness", "exposure"]
+    ]
     assert [frame["inlined"] for frame in frames[:4]] == [True, True, False, False]
     assert frames[0]["file"].endswith("camera.cc")
     crash_line = 1 + SOURCE.read_text().splitlines().index(
-        "    return frame->pixels[0];  // the crash"
+        "    const int first = *static_cast<const volatile int *>(frame->pixels);  // the crash"
     )
     assert frames[0]["line"] == crash_line
 
     page.goto(f"{running.url}/")
-    page.get_by_label("Name", exact=False).first.fill("engineer")
+    page.get_by_label("Username").fill("engineer")
     page.get_by_label("Password").fill("a long secret 1")
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("link", name="camera_service", exact=False).first.click()

@@ -19,7 +19,8 @@ struct Frame {
 };
 
 static inline __attribute__((always_inline)) int brightness(const Frame *frame) {
-    return frame->pixels[0];  // the crash
+    const int first = *static_cast<const volatile int *>(frame->pixels);  // the crash
+    return first > 0 ? first : -first;
 }
 
 static inline __attribute__((always_inline)) int exposure(const Frame *frame) {
