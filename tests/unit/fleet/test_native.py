@@ -1,5 +1,7 @@
 """The addresses of demo tombstones are places in real programs."""
 
+from dataclasses import replace
+
 import pytest
 
 from crashes.formats.registry import parse_payload
@@ -138,3 +140,14 @@ def test_system_libraries_differ_between_releases():
 
     assert older.function == newer.function
     assert older.build_id != newer.build_id
+
+
+def test_a_machine_without_cxx_compiles_the_programs_written_in_c(programs):
+    toolchain = find_toolchain()
+    assert toolchain is not None
+
+    made = compile_programs(replace(toolchain, cxx=None))
+
+    assert {source for source, _ in made} == {"ril_parser", "sensor_hub"}
+    assert native.native_crash(native.NESTED_RECORD, made) is not None
+    assert native.native_crash(native.TONE_CURVE, made) is None
