@@ -176,6 +176,7 @@ SESSION_COOKIE_NAME = "uxp_session"
 SESSION_COOKIE_SECURE = _https
 CSRF_COOKIE_SECURE = _https
 CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "uxp_diag.web.errors.csrf_failure"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
@@ -188,7 +189,9 @@ SECURE_SSL_REDIRECT = False  # the front door is a proxy; the application listen
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _https
 SECURE_HSTS_PRELOAD = _https
-SECURE_REFERRER_POLICY = "no-referrer"
+# Nothing leaves our origin. `no-referrer` would make browsers send `Origin: null` with our own
+# forms, which the CSRF check has to refuse.
+SECURE_REFERRER_POLICY = "same-origin"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
@@ -227,6 +230,15 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "CrashKind": "crashes.stack.CrashKind",
+        "FrameStatus": "crashes.stack.FrameStatus",
+        "ReportState": ["received", "processing", "done", "quarantined"],
+        "IssueState": ["open", "muted", "resolved"],
+        "UploadStatus": ["accepted", "duplicate"],
+        "LineStatus": ["accepted", "duplicate", "rejected"],
+        "DebugFileStatus": ["created", "known", "refused"],
+    },
 }
 
 # --- Logs -----------------------------------------------------------------------------------
