@@ -2,10 +2,18 @@
 
 from django.urls import path
 
+from crashes.api.batches import ReportBatchView
 from crashes.api.debug_files import DebugFileUploadView
-from crashes.api.uploads import ReportUploadView
+from crashes.api.issues import IssueListView, IssueView
+from crashes.api.raw import RawPayloadView
+from crashes.api.reports import ReportsView, ReportView
 
 urlpatterns = [
     path("debug-files/", DebugFileUploadView.as_view()),
-    path("reports/", ReportUploadView.as_view()),
+    path("issues/", IssueListView.as_view()),
+    path("issues/<int:issue_id>/", IssueView.as_view()),
+    path("reports/", ReportsView.as_view()),
+    path("reports/batch/", ReportBatchView.as_view()),
+    path("reports/<uuid:report_id>/", ReportView.as_view()),
+    path("reports/<uuid:report_id>/raw/", RawPayloadView.as_view()),
 ]

@@ -142,6 +142,11 @@ def open_raw_payload(*, viewer: Viewer, report_pk: int) -> RawPayload:
     return RawPayload(found.raw_format, found.raw_bytes, _raw_stream(found))
 
 
+def raw_name(report_id: uuid.UUID, payload: RawPayload) -> str:
+    """What a file with the payload is called."""
+    return f"{report_id}.{payload.format or 'bin'}"
+
+
 def report_row(report: Report, *, fingerprint: str | None = None) -> ReportRow:
     """The value of a row. Its issue has to be loaded with it."""
     return ReportRow(
