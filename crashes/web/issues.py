@@ -1,0 +1,141 @@
+"""The issue list, and one issue."""
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from crashes.selectors.issues import (
+    CHART_DAYS,
+    IssueSummary,
+    count_issue_states,
+    get_issue,
+    issue_breakdowns,
+    issue_days,
+    issue_facets,
+    list_issue_reports,
+    list_issues,
+)
+from crashes.selectors.reports import get_latest_report, get_report_content
+from crashes.triage.query import KEYS, BadQuery, parse
+from crashes.web.charts import day_chart
+from crashes.web.filters import DEFAULT_QUERY, ListAddress, narrowed
+from crashes.web.receipts import receipt_view
+from crashes.web.stacks import lay_out
+from crashes.web.words import FIELDS
+from devices.web.access import StaffRequest, needs
+from uxp_diag.roles import Scope
+from uxp_diag.web.htmx import render_either
+
+_LIST_SIZE = 50
+_REPORTS_SIZE = 20
+
+
+@require_safe
+@needs(Scope.READ)
+def issue_list(request: StaffRequest) -> HttpResponse:
+    """The issues that the query in the address means, with what it can be narrowed to."""
+    try:
+        address = ListAddress.of(request)
+        if "key" in request.GET:
+            return redirect(narrowed(address, request))
+    except BadQuery as problem:
+        return _bad_query(request, problem)
+    now = timezone.now()
+    cursor = request.GET.get("cursor")
+    page = list_issues(
+        viewer=request.viewer,
+        query=address.query,
+        today=now.date(),
+        sort=address.sort,
+        cursor=cursor,
+        size=_LIST_SIZE,
+    )
+    counts = count_issue_states(viewer=request.viewer, query=address.query)
+    facets = issue_facets(viewer=request.viewer, query=address.query)
+    context = {
+        **_filter_form(request, address),
+        "page": page,
+        "now": now,
+        "states": address.state_links(counts),
+        "sorts": address.sort_links(),
+        "facets": address.facet_views(facets),
+        "chips": address.chips(),
+        "is_narrowed": bool(address.query.without("is").terms),
+        "all_states_url": address.url(address.query.without("is")),
+        "first_url": address.url() if cursor else "",
+        "next_url": address.url(cursor=page.next_cursor) if page.next_cursor else "",
+        "any_issues": sum(counts.values()),
+    }
+    return render_either(request, "crashes/issue_list.html", "crashes/_issue_results.html", context)
+
+
+def _filter_form(request: StaffRequest, address: ListAddress) -> dict[str, Any]:
+    return {
+        "q": request.GET.get("q", DEFAULT_QUERY),
+        "sort": address.sort,
+        "keys": {name: key.means for name, key in KEYS.items()},
+        "clear_url": address.url(parse(DEFAULT_QUERY)),
+    }
+
+
+def _bad_query(request: StaffRequest, problem: BadQuery) -> HttpResponse:
+    """The list with the query as it was written, and what is wrong with it."""
+    address = ListAddress(request.path, parse(""), "")
+    context = {**_filter_form(request, address), "problem": problem.sentence}
+    return render_either(
+        request,
+        "crashes/issue_list.html",
+        "crashes/_issue_results.html",
+        context,
+        status=400,
+    )
+
+
+@require_safe
+@needs(Scope.READ)
+def issue_detail(request: StaffRequest, issue_id: int) -> HttpResponse:
+    """One issue: its latest crash, where it happens, since when, and why these are together."""
+    issue = get_issue(viewer=request.viewer, issue_id=issue_id)
+    now = timezone.now()
+    cursor = request.GET.get("cursor")
+    reports = list_issue_reports(
+        viewer=request.viewer, issue_id=issue.id, cursor=cursor, size=_REPORTS_SIZE
+    )
+    days = issue_days(viewer=request.viewer, issue_id=issue.id, today=now.date())
+    chart = day_chart(
+        [day.reports for day in days], last_day=now.date(), width=720, height=96, gap=4
+    )
+    breakdowns = issue_breakdowns(viewer=request.viewer, issue_id=issue.id)
+    context = {
+        "issue": issue,
+        "now": now,
+        "chart": chart,
+        "chart_days": CHART_DAYS,
+        "breakdowns": [
+            {"label": FIELDS[part.field], "is_country": part.field == "mcc", "part": part}
+            for part in breakdowns
+            if part.shares
+        ],
+        "reports": reports,
+        "next_cursor": reports.next_cursor,
+        "is_first_page": not cursor,
+        **_latest_crash(request, issue),
+    }
+    return render(request, "crashes/issue_detail.html", context)
+
+
+def _latest_crash(request: StaffRequest, issue: IssueSummary) -> dict[str, Any]:
+    """The report that stands for the issue, laid out; nothing when there is none."""
+    latest = get_latest_report(viewer=request.viewer, issue_id=issue.id)
+    if latest is None:
+        return {"latest": None, "view": None, "receipt": None}
+    content = get_report_content(viewer=request.viewer, report_pk=latest.pk)
+    crash = content.crash if content else None
+    return {
+        "latest": latest,
+        "view": lay_out(crash, with_other_threads=False) if crash else None,
+        "receipt": receipt_view(content.grouping) if content else None,
+    }

@@ -1,0 +1,155 @@
+"""One report, and for the few who may: the bytes that the device sent."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import FileResponse, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from crashes.selectors.reports import (
+    Content,
+    ReportRow,
+    get_report,
+    get_report_content,
+    open_raw_payload,
+    raw_name,
+)
+from crashes.stack import PayloadFormat
+from crashes.web.countries import country_name
+from crashes.web.receipts import receipt_view
+from crashes.web.stacks import lay_out
+from crashes.web.words import failure_advice
+from devices.web.access import StaffRequest, needs
+from uxp_diag.roles import Scope
+from uxp_diag.web.downloads import attachment
+
+_SHOWN_BYTES = 512 * 1024
+_BINARY_FORMATS = {PayloadFormat.TOMBSTONE_PROTO, PayloadFormat.MINIDUMP}
+
+
+@require_safe
+@needs(Scope.READ)
+def report_detail(request: StaffRequest, report_id: uuid.UUID) -> HttpResponse:
+    """One report: how far it is, what crashed, and what the device said beside it."""
+    report = get_report(viewer=request.viewer, report_id=report_id)
+    content = get_report_content(viewer=request.viewer, report_pk=report.pk)
+    crash = content.crash if content else None
+    context = {
+        "report": report,
+        "content": content,
+        "now": timezone.now(),
+        "view": lay_out(crash, with_other_threads=True) if crash else None,
+        "facts": _facts(report, content),
+        "receipt": receipt_view(content.grouping) if content else None,
+        "advice": failure_advice(report.failure_code),
+        "may_see_raw": request.viewer.may(Scope.RAW_PAYLOAD),
+    }
+    return render(request, "crashes/report_detail.html", context)
+
+
+@require_safe
+@needs(Scope.RAW_PAYLOAD)
+def raw_payload(request: StaffRequest, report_id: uuid.UUID) -> HttpResponse:
+    """What the device sent, as text, the beginning of it if it is long."""
+    report = get_report(viewer=request.viewer, report_id=report_id)
+    payload = open_raw_payload(viewer=request.viewer, report_pk=report.pk)
+    with payload.stream as stream:
+        data = stream.read(_SHOWN_BYTES + 1)
+    context = {
+        "report": report,
+        "payload": payload,
+        "is_binary": payload.format in _BINARY_FORMATS or b"\0" in data[:1024],
+        "is_cut": len(data) > _SHOWN_BYTES,
+        "shown_bytes": _SHOWN_BYTES,
+        "text": data[:_SHOWN_BYTES].decode("utf-8", "replace"),
+    }
+    return render(request, "crashes/raw_payload.html", context)
+
+
+@require_safe
+@needs(Scope.RAW_PAYLOAD)
+def raw_file(request: StaffRequest, report_id: uuid.UUID) -> FileResponse:
+    """What the device sent, as a file to keep."""
+    report = get_report(viewer=request.viewer, report_id=report_id)
+    payload = open_raw_payload(viewer=request.viewer, report_pk=report.pk)
+    return attachment(payload.stream, file_name=raw_name(report_id, payload))
+
+
+# Facts ----------------------------------------------------------------------------------------
+
+_Fact = tuple[str, str]
+
+
+def _facts(report: ReportRow, content: Content | None) -> list[tuple[str, list[_Fact]]]:
+    """What the device said, in sections; values that it did not say are left out."""
+    envelope = content.envelope if content else {}
+    sections = [
+        ("App", _app_facts(report, _part(envelope, "app"))),
+        ("Software", _software_facts(report, _part(envelope, "software"))),
+        ("Phone", _phone_facts(report, envelope)),
+    ]
+    return [
+        (label, kept)
+        for label, facts in sections
+        if (kept := [(name, value) for name, value in facts if value])
+    ]
+
+
+def _part(envelope: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = envelope.get(name)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _app_facts(report: ReportRow, app: Mapping[str, Any]) -> list[_Fact]:
+    code = "" if report.version_code is None else f"({report.version_code})"
+    return [
+        ("Package", report.package),
+        ("Process", report.process if report.process != report.package else ""),
+        ("Version", f"{report.version_name} {code}".strip()),
+        ("In foreground", _yes_no(app.get("foreground"))),
+    ]
+
+
+def _software_facts(report: ReportRow, software: Mapping[str, Any]) -> list[_Fact]:
+    return [
+        ("OS build", report.os_build),
+        ("Android", report.os_version),
+        ("Build fingerprint", str(software.get("build_fingerprint") or "")),
+        ("Security patch", str(software.get("security_patch") or "")),
+        ("Kernel", str(software.get("kernel") or "")),
+        ("Modem", str(software.get("modem") or "")),
+    ]
+
+
+def _phone_facts(report: ReportRow, envelope: Mapping[str, Any]) -> list[_Fact]:
+    battery = _part(envelope, "battery")
+    level, temperature = battery.get("level"), battery.get("temperature_c")
+    uptime_ms = envelope.get("uptime_ms")
+    network = f"MCC {report.mcc} MNC {report.mnc or '?'}" if report.mcc else ""
+    return [
+        ("Model", report.model),
+        ("Country", country_name(report.mcc)),
+        ("Network", network),
+        ("Battery", "" if level is None else f"{level:g} %"),
+        ("Charging", _yes_no(battery.get("charging"))),
+        ("Battery temperature", "" if temperature is None else f"{temperature:g} °C"),
+        ("Uptime", "" if uptime_ms is None else _span(int(uptime_ms) // 1000)),
+        ("Boot", str(envelope.get("boot_id") or "")),
+    ]
+
+
+def _yes_no(value: object) -> str:
+    return "" if value is None else ("yes" if value else "no")
+
+
+def _span(seconds: int) -> str:
+    """A span of time in its two largest units."""
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if days:
+        return f"{days} d {hours % 24} h"
+    if hours:
+        return f"{hours} h {minutes % 60} min"
+    return f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"

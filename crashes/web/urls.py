@@ -1,0 +1,16 @@
+"""The addresses of the pages about crashes."""
+
+from django.urls import path
+from django.views.generic import RedirectView
+
+from crashes.web import issues, reports, symbols
+
+urlpatterns = [
+    path("", issues.issue_list, name="issue_list"),
+    path("issues/", RedirectView.as_view(pattern_name="issue_list", query_string=True)),
+    path("issues/<int:issue_id>/", issues.issue_detail, name="issue_detail"),
+    path("reports/<uuid:report_id>/", reports.report_detail, name="report_detail"),
+    path("reports/<uuid:report_id>/raw/", reports.raw_payload, name="raw_payload"),
+    path("reports/<uuid:report_id>/raw/file/", reports.raw_file, name="raw_file"),
+    path("symbols/", symbols.debug_file_list, name="debug_file_list"),
+]
