@@ -56,6 +56,12 @@ def list_debug_files(
     return Page([_debug_file_row(item) for item in page.items], page.next_cursor)
 
 
+def has_debug_file(*, viewer: Viewer, build_id: str) -> bool:
+    """Whether one of the viewer's programs has a debug file of this id (a mapping's UUID, too)."""
+    mine = DebugFile.objects.filter(program_id__in=viewer.program_ids)
+    return mine.filter(build_id=build_id.replace("\0", "")[:64].lower()).exists()
+
+
 def list_missing_debug_files(*, viewer: Viewer, limit: int = 100) -> list[MissingRow]:
     """Build ids without a debug file, those that would help most reports first."""
     rows = MissingDebugFile.objects.filter(program_id__in=viewer.program_ids)
