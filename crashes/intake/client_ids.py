@@ -24,7 +24,7 @@ def report_id_of(value: Any) -> uuid.UUID | None:
     return found if found.int else None
 
 
-def report_id_of_content(*parts: bytes) -> uuid.UUID:
+def report_id_of_content(*parts: bytes | memoryview) -> uuid.UUID:
     """The id of what came without one: the same bytes have the same id."""
     digest = hashlib.sha256()
     for part in parts:

@@ -12,9 +12,11 @@ that is cut off is damaged; whoever sent it has lost the rest already.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from crashes.intake.client_text import decode_object
 
@@ -105,3 +107,12 @@ def _line(view: memoryview, at: int) -> memoryview:
     whole = view.obj
     end = whole.find(b"\n", at) if isinstance(whole, bytes) else -1
     return view[at:] if end < 0 else view[at:end]
+
+
+def joined(items: Iterable[Item]) -> bytes:
+    """An envelope of these items alone: what an event and its attachments are kept as."""
+    parts = [b"{}"]
+    for item in items:
+        headers = {**item.headers, "type": item.type, "length": len(item.payload)}
+        parts += (msgspec.json.encode(headers), bytes(item.payload))
+    return b"\n".join(parts) + b"\n"
