@@ -13,6 +13,7 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="schema"),
     path("api/v1/", include("devices.api.urls")),
     path("api/v1/", include("crashes.api.urls")),
+    path("api/", include("crashes.api.clients.urls")),
     path("", include("crashes.web.urls")),
 ]
 
