@@ -162,7 +162,9 @@ def _frame(index: int, walked: WalkedFrame, tables: TableFinder) -> Frame:
         return replace(native_frame(index, walked.address), trust=walked.trust)
     table = tables(module)
     address = walked.relative + (table.load_base if table else 0)
-    frame = native_frame(index, address, module=module.path, build_id=module.build_id)
+    # Systems without build ids name their debug files by debug id.
+    build_id = module.build_id or module.debug_id
+    frame = native_frame(index, address, module=module.path, build_id=build_id)
     return replace(frame, trust=walked.trust)
 
 
