@@ -25,7 +25,7 @@ def test_every_argument_of_a_command_is_explained_or_obvious(name: str) -> None:
     unexplained = [
         action.option_strings[0]
         for action in parser._actions
-        if action.option_strings and not action.help and action.default in {None, False}
+        if action.option_strings and not action.help and not (action.default or action.choices)
     ]
 
     assert unexplained == []
