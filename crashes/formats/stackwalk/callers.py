@@ -20,7 +20,7 @@ def by_rules(walk: Walk, callee: State) -> State | None:
     _, table, relative = walk.place(callee.instruction)
     if table is None:
         return None
-    registers = {cpu.rule_name(name): callee.values[name] for name in callee.known}
+    registers = cpu.rule_registers({name: callee.values[name] for name in callee.known})
     found = table.caller_registers(relative, registers, walk.word)
     if found is None:
         return None

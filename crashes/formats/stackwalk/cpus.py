@@ -16,7 +16,7 @@ class Cpu:
     back unchanged (psABI of each processor); a rule that does not mention them leaves them alone.
     `essential` must come out of a rule for its answer to be of use. `call_bytes` is how far
     behind the start of its call a return address may point and still be moved into it.
-    `rule_names` maps the spelling of unwind rules to ours; `rule_prefix` stands before all names.
+    `rule_prefix` stands before all names in unwind rules; `rule_names` are further names there.
     """
 
     name: str
@@ -37,11 +37,11 @@ class Cpu:
         """All bits of a word."""
         return (1 << (8 * self.word_bytes)) - 1
 
-    def rule_name(self, register: str) -> str:
-        """How rules spell a register."""
-        return self.rule_prefix + next(
-            (theirs for theirs, ours in self.rule_names.items() if ours == register), register
-        )
+    def rule_registers(self, values: Mapping[str, int]) -> dict[str, int]:
+        """Registers under every name that rules have for them."""
+        spelled = {self.rule_prefix + name: value for name, value in values.items()}
+        aliases = self.rule_names.items()
+        return spelled | {theirs: values[ours] for theirs, ours in aliases if ours in values}
 
 
 X86 = Cpu(
