@@ -6,7 +6,7 @@ from tests.architecture.tree import PACKAGES, files_under, manage, run, run_modu
 
 
 def test_ruff_finds_nothing() -> None:
-    result = run_module("ruff", "check", "--quiet", ".")
+    result = run_module("ruff", "check", "--quiet", "--output-format=concise", ".")
 
     assert result.returncode == 0, result.stdout
 
