@@ -34,6 +34,7 @@ LIFETIME = timedelta(hours=24)
 
 _SHA1 = re.compile(r"[0-9a-f]{40}")
 _READ_BYTES = 1 << 20
+_SOURCE_BUNDLE = b"SYSB"
 
 
 class ChunkRefused(Exception):
@@ -63,12 +64,16 @@ class WantedFile:
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """How far a file is: the debug file it became, what is missing of it, or why it is none."""
+    """How far a file is: the debug file it became, what is missing of it, or why it is none.
+
+    `is_ignored` marks a file that came whole, is what it should be, and is of no use here.
+    """
 
     debug_file: DebugFile | None = None
     is_new: bool = False
     missing: tuple[str, ...] = ()
     problem: str | None = None
+    is_ignored: bool = False
 
 
 def keep_chunk(data: bytes, *, sha1: str, program_id: int) -> None:
@@ -99,6 +104,9 @@ def assemble(wanted: WantedFile, *, program_id: int, now: datetime) -> Assembly:
     missing = () if known else missing_chunks(wanted.chunks, program_id=program_id)
     if known or missing:
         return Assembly(known, missing=missing)
+    if _is_source_bundle(wanted, program_id):
+        _forget(wanted, program_id)
+        return Assembly(is_ignored=True)
     try:
         registration = _put_together(wanted, program_id=program_id, now=now)
     except FileNotFoundError:  # another request was faster, or the day is over
@@ -121,6 +129,15 @@ def forget_expired(*, now: datetime) -> int:
                 path.unlink(missing_ok=True)
                 count += 1
     return count
+
+
+def _is_source_bundle(wanted: WantedFile, program_id: int) -> bool:
+    """Whether the file holds the sources of a debug file, which sentry-cli sends when asked to."""
+    try:
+        with _chunk_path(wanted.chunks[0], program_id).open("rb") as file:
+            return file.read(len(_SOURCE_BUNDLE)) == _SOURCE_BUNDLE
+    except FileNotFoundError:
+        return False
 
 
 def _put_together(wanted: WantedFile, *, program_id: int, now: datetime) -> Registration:

@@ -8,7 +8,8 @@
 The API token knows its program, so the names of organization and project in the address may be
 anything. Releases and deployments are what devices run, not what a build machine announces: those
 calls are answered so that the client goes on, and the answer says that nothing was stored. Source
-bundles are not kept, and `accept` does not offer it.
+bundles are not kept; `accept` does not offer it, but version 3 sends them all the same, and an
+error would fail a build whose debug files are safe.
 """
 
 import tempfile
@@ -57,6 +58,7 @@ QUESTION_LIMITS: Final = BodyLimits(wire_bytes=8 * _MIB, unpacked_bytes=16 * _MI
 _MAX_FILES = 1000
 _MAX_FILE_BYTES = 2 << 30
 _IN_MEMORY_BYTES = _MIB
+_NO_SOURCES = "Source bundles are not kept."
 _NOT_STORED = "Releases are what devices report; nothing was stored."
 
 
@@ -291,6 +293,8 @@ def _assembly_answer(sha1: str, assembly: Assembly) -> dict[str, Any]:
     if assembly.debug_file:
         dif = _dif(assembly.debug_file) | {"sha1": sha1}
         return {"state": "ok", "missingChunks": [], "detail": None, "dif": dif}
+    if assembly.is_ignored:
+        return {"state": "ok", "missingChunks": [], "detail": _NO_SOURCES, "dif": None}
     if assembly.problem:
         return {"state": "error", "missingChunks": [], "detail": assembly.problem}
     return {"state": "not_found", "missingChunks": list(assembly.missing), "detail": None}
