@@ -11,6 +11,9 @@ import re
 from crashes.formats import dropbox_header
 from crashes.formats.anr_threads import thread_header
 from crashes.formats.exception_chain import call_of, is_sure_title, is_title
+from crashes.formats.kernel_log.console import is_pstore_header, is_stamped
+from crashes.formats.kernel_log.report import topic_of
+from crashes.formats.kernel_log.stack_lines import has_call
 from crashes.formats.lines import blank, text_lines
 from crashes.formats.logcat_lines import is_log
 from crashes.formats.tombstone_text.frames import is_frame
@@ -25,10 +28,6 @@ _MICRODUMP_MARKS = ("-----BEGIN BREAKPAD MICRODUMP-----", "google-breakpad(", "g
 _PROCESS_SECTION = re.compile(r"\s*-----+ (?:dumping )?pid:? [0-9]{1,10} at ")
 _PID_LINE = re.compile(r"\s*pid: [0-9]{1,10}(?:, tid: [0-9]{1,10})?(?:, name: .*?)?  >>> ")
 _SIGNAL_LINE = re.compile(r"\s*signal -?[0-9]{1,3} \(")
-_KERNEL_LINE = re.compile(
-    r"(?:<[0-9]{1,3}>)?\[ {0,8}[0-9]{1,10}\.[0-9]{3,9}\](?:\[ {0,8}[TC][0-9]+\])? ?"
-)
-_PSTORE = re.compile(r"(?:Panic|Oops)#[0-9]{1,3} Part[0-9]{1,3}")
 _FINGERPRINT = re.compile(rb"[\x21-\x7e]{1,200}/[\x20-\x7e]{1,400}")
 _ACRA_FIELDS = ("REPORT_ID", "APP_VERSION_CODE", "PACKAGE_NAME", "ANDROID_VERSION")
 _XCRASH_FORMATS = {
@@ -137,10 +136,12 @@ def _is_tombstone(lines: list[str]) -> bool:
 
 
 def _is_kernel(lines: list[str]) -> bool:
-    """Whether a mark of pstore is there or many of the first lines have a kernel's time stamp."""
+    """Whether pstore's mark, time stamps on many of the first lines, or a report is there."""
     head = lines[:_HEAD_LINES]
-    stamped = sum(_KERNEL_LINE.match(line) is not None for line in head)
-    return stamped * _KERNEL_SHARE >= len(head) or any(_PSTORE.match(line) for line in head)
+    stamped = sum(is_stamped(line) for line in head)
+    if stamped * _KERNEL_SHARE >= len(head) or any(is_pstore_header(line) for line in head):
+        return True
+    return any(map(has_call, lines)) and any(map(topic_of, lines))
 
 
 def _is_java(lines: list[str]) -> bool:
