@@ -10,7 +10,12 @@ urlpatterns = [
     path("health/ready", health.ready),
     path("sign-in/", session.sign_in, name="sign_in"),
     path("sign-out/", session.sign_out, name="sign_out"),
-    path("api/schema/", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="schema"),
+    path("theme/", session.choose_theme, name="choose_theme"),
+    path(
+        "api/schema/",
+        SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]),
+        name="schema",
+    ),
     path("api/v1/", include("devices.api.urls")),
     path("api/v1/", include("crashes.api.urls")),
     path("api/", include("crashes.api.clients.urls")),

@@ -207,7 +207,10 @@ def _format(leased: Leased) -> PayloadFormat:
 
 
 def _bare_crash(leased: Leased) -> Crash:
-    return Crash(kind=CrashKind(leased.row.kind))
+    """A crash without a dump. What a reboot has is its reason, which devices send as process."""
+    kind = CrashKind(leased.row.kind)
+    reason = leased.row.process or None
+    return Crash(kind=kind, reason=reason if kind is CrashKind.REBOOT else None)
 
 
 def _crash_or_failure(

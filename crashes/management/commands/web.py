@@ -27,7 +27,7 @@ def web_command(*, host: str, port: int) -> list[str]:
         "--http1-header-read-timeout", "10000",
         "--workers-kill-timeout", "10s",
         "--respawn-failed-workers",
-        "--log-level", "warning",
+        "--log-level", "error",  # it warns of our many threads, which wait for slow phones
         "uxp_diag.wsgi:application",
     ]  # fmt: skip
 
