@@ -62,7 +62,7 @@ class Evidence:
 def gather(crash: Crash) -> Evidence:
     """The evidence of one crash; a crash without any stack gives no tokens."""
     system = is_platform(crash)
-    chain = _without_suppressed(crash.exceptions)
+    chain = _causes(crash.exceptions)
     speaker = _speaker(crash, chain, system=system)
     frames = _frames(crash, speaker)
     stack, stack_note = _own_stack(frames, crash, system=system, kind_type=_type(crash, speaker))
@@ -96,8 +96,16 @@ def _language(kind: CrashKind) -> Language:
 # Which frames ---------------------------------------------------------------------------------
 
 
-def _without_suppressed(chain: Sequence[ExceptionInfo]) -> list[ExceptionInfo]:
-    return [link for link in chain if link.depth == 0 and link.link is not CauseLink.SUPPRESSED]
+def _causes(chain: Sequence[ExceptionInfo]) -> list[ExceptionInfo]:
+    """The chain without what was suppressed and without causes that are only markers."""
+    markers = curated.load("marker_exceptions")
+    return [
+        link
+        for link in chain
+        if link.depth == 0
+        and link.link is not CauseLink.SUPPRESSED
+        and (link.link is CauseLink.OUTERMOST or not markers.has(link.type))
+    ]
 
 
 def _speaker(crash: Crash, chain: Sequence[ExceptionInfo], *, system: bool) -> ExceptionInfo | None:

@@ -130,6 +130,13 @@ def test_a_speaking_wrapper_is_told_apart_by_its_root_cause():
     ]
 
 
+def test_a_cause_that_only_carries_a_stack_does_not_count():
+    outermost = ("java.lang.IllegalStateException", ("com.example.Player.resume",))
+    marker = ("android.app.StackTrace", ("com.example.Player.enqueue",))
+
+    assert own(java_chain(outermost, marker)) == own(java_chain(outermost))
+
+
 def test_an_anr_names_the_first_own_frame_of_the_lock_holder():
     crash = anr("com.example.Main.wait", holder=("java.net.Socket.read", "com.example.Sync.write"))
 
