@@ -20,7 +20,8 @@ Addresses. `Frame.address` is an ELF virtual address (`crashes.stack`). What may
   Android; no module is that large) are dropped, unless bit 55 and all above it are set: then it
   is a kernel address and stays;
 * return addresses: debuggerd and libunwindstack print each caller's address already moved back
-  into its call, so nothing is adjusted. Breakpad, minidumps and core files are not: pass
+  into its call, so nothing is adjusted. Where a stack was walked by us (minidumps), a frame's
+  `trust` says that it is a return address. For those of other walkers, such as core files, pass
   `frames_adjusted=False`, and every frame but the first of a thread is looked up one instruction
   earlier (4 bytes on arm64 and riscv64, 2 on Thumb, 1 elsewhere). Only the look-up moves; the
   frame keeps its address.
@@ -37,7 +38,7 @@ at 0x1f40.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from crashes.stack import Crash, Frame, FrameStatus
+from crashes.stack import Crash, Frame, FrameStatus, FrameTrust
 from crashes.symbolication.lookup import SymbolFrame, Symcache
 from crashes.symbolication.ports import DebugFileFinder
 
@@ -58,6 +59,7 @@ _ABI_ARCHES = {
     "riscv64": "riscv64",
 }
 _MANAGED = frozenset({FrameStatus.JAVA, FrameStatus.DEOBFUSCATED})
+_RETURN_ADDRESSES = frozenset(FrameTrust) - {FrameTrust.CONTEXT, FrameTrust.PREWALKED}
 _USER_MASK = (1 << 39) - 1
 _KERNEL_BITS = 0x1FF << 55
 _CALL_BYTES = {"arm64": 4, "riscv64": 4, "arm": 2}
@@ -153,7 +155,8 @@ class _Work:
     def _address(self, frame: Frame, position: int) -> int:
         address = frame.address or 0
         exact = lookup_address(address, self._arch)
-        if self._frames_adjusted or position == 0:
+        is_return = not self._frames_adjusted and position > 0
+        if not is_return and frame.trust not in _RETURN_ADDRESSES:
             return exact
         return max(0, exact - _CALL_BYTES.get(self._arch or "", 1))
 

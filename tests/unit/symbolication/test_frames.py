@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from crashes.stack import Crash, CrashKind, ExceptionInfo, Frame, FrameStatus, Thread
+from crashes.stack import Crash, CrashKind, ExceptionInfo, Frame, FrameStatus, FrameTrust, Thread
 from crashes.symbolication.frames import (
     MissingDebugFile,
     arch_of,
@@ -182,6 +182,25 @@ def test_return_addresses_are_moved_only_when_asked(host: Toolchain, plain: Symc
     assert [frame.function for frame in exact] == [None, None]
     assert [frame.function for frame in moved] == [None, "hidden"]
     assert moved[1].address == behind
+
+
+@pytest.mark.parametrize("trust", FrameTrust)
+def test_a_frame_of_a_stack_walked_here_is_a_return_address(
+    host: Toolchain, plain: Symcache, trust: FrameTrust
+) -> None:
+    start, size = host.symbols(host.plain())["hidden"], 64
+    behind = next(
+        address
+        for address in range(start, start + size)
+        if not any(frame.function == "hidden" for frame in plain.lookup([address])[0])
+    )
+    crash = crash_of(replace(native(behind), trust=trust))
+
+    found = symbolicate(crash, find=Shelf(ab12=plain)).crash.threads[0].frames[0]
+
+    is_exact = trust in {FrameTrust.CONTEXT, FrameTrust.PREWALKED}
+    assert found.function == (None if is_exact else "hidden")
+    assert (found.address, found.trust) == (behind, trust)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from crashes.formats import minidump
 from crashes.formats.stackwalk import TableFinder
 from crashes.stack import Crash, Frame, FrameTrust, Module
 from crashes.symbolication.elf import identify
+from crashes.symbolication.frames import symbolicate
 from crashes.symbolication.lookup import Symcache
 from crashes.symbolication.symcache import build_symcache
 from crashes.symbolication.unwind import UnwindTable, build_unwind_table
@@ -116,13 +116,20 @@ def test_frames_found_by_rules_say_so(walk: StackWalk, tmp_path: Path):
 # --- Cores -----------------------------------------------------------------------------------
 
 
-def names(crash: Crash, symcache: Symcache, program: str) -> Iterator[str | None]:
-    for frame in crash.threads[0].frames:
-        if base_name(frame.module or "") != program:
-            return
-        back = 0 if frame.trust is FrameTrust.CONTEXT else 1
-        found = symcache.lookup([(frame.address or 0) - back])[0]
-        yield found[-1].function if found else None
+class OneFile:
+    """A shelf with one symcache."""
+
+    def __init__(self, symcache: Symcache) -> None:
+        self._symcache = symcache
+
+    def symcache_for(self, build_id: str, arch: str | None) -> Symcache | None:
+        del arch
+        return self._symcache if build_id == self._symcache.build_id else None
+
+
+def names(crash: Crash, symcache: Symcache) -> list[str | None]:
+    named = symbolicate(crash, find=OneFile(symcache)).crash
+    return [frame.function for frame in named.threads[0].frames if not frame.inlined]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +152,7 @@ def test_a_core_unwinds_by_the_program_alone(
     crash = minidump.parse_with_tables(payload, by_build_id(tables))
 
     with symcache_of(path, tmp_path) as symcache:
-        found = list(names(crash, symcache, program))
+        found = names(crash, symcache)
     assert found[:4] == ["walk", "level3", "level2", "main"]
     trusts = [frame.trust for frame in crash.threads[0].frames[:4]]
     assert trusts == [FrameTrust.CONTEXT, FrameTrust.CFI, FrameTrust.CFI, FrameTrust.CFI]
@@ -200,5 +207,5 @@ def test_a_stack_is_unwound_to_its_start_as_the_c_library_does(
     assert len(frames) > 7
     assert {frame.trust for frame in frames[1:]} == {FrameTrust.CFI}
     with symcache_of(program, tmp_path) as symcache:
-        found = list(names(crash, symcache, "crasher"))
+        found = names(crash, symcache)
     assert found[:3] == ["fall", "spread", "by_value"]
