@@ -51,13 +51,13 @@ def ring_symbols(debug_file_id: int) -> None:
         )
 
 
-@shared_task(base=DjangoTask, queue="symbols")
+@shared_task(base=DjangoTask)
 def prepare_symcache(*, debug_file_id: int) -> None:
     """Make the symcache of one debug file; a queue of its own, so bursts hold up nobody."""
     prepare_debug_file(debug_file_id)
 
 
-@shared_task(base=DjangoTask, queue="reports")
+@shared_task(base=DjangoTask)
 def process_reports(*, report_pks: Sequence[int]) -> None:
     """Digest those of the reports that are still free."""
     rows = lease_reports(limit=len(report_pks), now=timezone.now(), report_pks=report_pks)
@@ -65,7 +65,7 @@ def process_reports(*, report_pks: Sequence[int]) -> None:
         process(rows, now=timezone.now())
 
 
-@shared_task(base=DjangoTask, queue="reports")
+@shared_task(base=DjangoTask)
 def sweep() -> None:
     """Ring again for reports that wait unannounced or whose lease ran out."""
     forgotten = list_unannounced(now=timezone.now(), limit=_SWEEP_LIMIT)
@@ -75,7 +75,7 @@ def sweep() -> None:
         ring_symbols(debug_file_id)
 
 
-@shared_task(base=DjangoTask, queue="reports")
+@shared_task(base=DjangoTask)
 def reconcile_spool() -> None:
     """Bring spool and table into agreement."""
     reconcile(now=timezone.now())

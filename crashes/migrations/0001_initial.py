@@ -6,7 +6,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -15,225 +14,401 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Report',
+            name="Report",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('program_id', models.BigIntegerField()),
-                ('device_id', models.UUIDField()),
-                ('report_id', models.UUIDField(db_index=True)),
-                ('state', models.CharField(choices=[('received', 'Received'), ('leased', 'Leased'), ('done', 'Done'), ('quarantined', 'Quarantined')], default='received', max_length=11)),
-                ('kind', models.CharField(max_length=20)),
-                ('received_at', models.DateTimeField()),
-                ('occurred_at', models.DateTimeField()),
-                ('spool_file', models.CharField(blank=True, max_length=80)),
-                ('spool_offset', models.BigIntegerField(default=0)),
-                ('spool_length', models.BigIntegerField(default=0)),
-                ('leased_until', models.DateTimeField(null=True)),
-                ('lease_id', models.UUIDField(null=True)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('failure_code', models.CharField(blank=True, max_length=60)),
-                ('failure_detail', models.CharField(blank=True, max_length=500)),
-                ('model', models.CharField(blank=True, max_length=100)),
-                ('os_version', models.CharField(blank=True, max_length=40)),
-                ('os_build', models.CharField(blank=True, max_length=100)),
-                ('process', models.CharField(blank=True, max_length=200)),
-                ('package', models.CharField(blank=True, max_length=200)),
-                ('version_name', models.CharField(blank=True, max_length=100)),
-                ('version_code', models.BigIntegerField(null=True)),
-                ('mcc', models.CharField(blank=True, max_length=3)),
-                ('mnc', models.CharField(blank=True, max_length=3)),
-                ('parser_version', models.PositiveSmallIntegerField(default=0)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("program_id", models.BigIntegerField()),
+                ("device_id", models.UUIDField()),
+                ("report_id", models.UUIDField(db_index=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("received", "Received"),
+                            ("leased", "Leased"),
+                            ("done", "Done"),
+                            ("quarantined", "Quarantined"),
+                        ],
+                        default="received",
+                        max_length=11,
+                    ),
+                ),
+                ("kind", models.CharField(max_length=20)),
+                ("received_at", models.DateTimeField()),
+                ("occurred_at", models.DateTimeField()),
+                ("spool_file", models.CharField(blank=True, max_length=80)),
+                ("spool_offset", models.BigIntegerField(default=0)),
+                ("spool_length", models.BigIntegerField(default=0)),
+                ("leased_until", models.DateTimeField(null=True)),
+                ("lease_id", models.UUIDField(null=True)),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("failure_code", models.CharField(blank=True, max_length=60)),
+                ("failure_detail", models.CharField(blank=True, max_length=500)),
+                ("model", models.CharField(blank=True, max_length=100)),
+                ("os_version", models.CharField(blank=True, max_length=40)),
+                ("os_build", models.CharField(blank=True, max_length=100)),
+                ("process", models.CharField(blank=True, max_length=200)),
+                ("package", models.CharField(blank=True, max_length=200)),
+                ("version_name", models.CharField(blank=True, max_length=100)),
+                ("version_code", models.BigIntegerField(null=True)),
+                ("mcc", models.CharField(blank=True, max_length=3)),
+                ("mnc", models.CharField(blank=True, max_length=3)),
+                ("parser_version", models.PositiveSmallIntegerField(default=0)),
             ],
         ),
         migrations.CreateModel(
-            name='DebugFile',
+            name="DebugFile",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('program_id', models.BigIntegerField()),
-                ('build_id', models.CharField(max_length=64)),
-                ('kind', models.CharField(max_length=20)),
-                ('arch', models.CharField(blank=True, max_length=20)),
-                ('name', models.CharField(max_length=200)),
-                ('sha256', models.CharField(max_length=64)),
-                ('size_bytes', models.BigIntegerField()),
-                ('facts', models.JSONField()),
-                ('state', models.CharField(choices=[('received', 'Received'), ('ready', 'Ready'), ('unusable', 'Unusable')], default='received', max_length=10)),
-                ('failure_detail', models.CharField(blank=True, max_length=300)),
-                ('symcache_version', models.PositiveSmallIntegerField(default=0)),
-                ('created_at', models.DateTimeField()),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("program_id", models.BigIntegerField()),
+                ("build_id", models.CharField(max_length=64)),
+                ("kind", models.CharField(max_length=20)),
+                ("arch", models.CharField(blank=True, max_length=20)),
+                ("name", models.CharField(max_length=200)),
+                ("sha256", models.CharField(max_length=64)),
+                ("size_bytes", models.BigIntegerField()),
+                ("facts", models.JSONField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("received", "Received"),
+                            ("ready", "Ready"),
+                            ("unusable", "Unusable"),
+                        ],
+                        default="received",
+                        max_length=10,
+                    ),
+                ),
+                ("failure_detail", models.CharField(blank=True, max_length=300)),
+                ("symcache_version", models.PositiveSmallIntegerField(default=0)),
+                ("created_at", models.DateTimeField()),
             ],
             options={
-                'indexes': [models.Index(fields=['program_id', 'build_id'], name='debug_file_by_id')],
-                'constraints': [models.UniqueConstraint(fields=('program_id', 'build_id', 'kind', 'sha256'), name='debug_file_once')],
+                "indexes": [
+                    models.Index(fields=["program_id", "build_id"], name="debug_file_by_id")
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("program_id", "build_id", "kind", "sha256"), name="debug_file_once"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Issue',
+            name="Issue",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('program_id', models.BigIntegerField()),
-                ('kind', models.CharField(max_length=20)),
-                ('signature', models.CharField(max_length=250)),
-                ('package', models.CharField(blank=True, max_length=200)),
-                ('state', models.CharField(choices=[('open', 'Open'), ('muted', 'Muted'), ('resolved', 'Resolved')], default='open', max_length=10)),
-                ('first_seen_at', models.DateTimeField()),
-                ('last_seen_at', models.DateTimeField()),
-                ('first_os_build', models.CharField(blank=True, max_length=100)),
-                ('last_os_build', models.CharField(blank=True, max_length=100)),
-                ('report_count', models.PositiveBigIntegerField(default=0)),
-                ('device_count', models.PositiveBigIntegerField(default=0)),
-                ('assignee', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("program_id", models.BigIntegerField()),
+                ("kind", models.CharField(max_length=20)),
+                ("signature", models.CharField(max_length=250)),
+                ("package", models.CharField(blank=True, max_length=200)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("open", "Open"), ("muted", "Muted"), ("resolved", "Resolved")],
+                        default="open",
+                        max_length=10,
+                    ),
+                ),
+                ("first_seen_at", models.DateTimeField()),
+                ("last_seen_at", models.DateTimeField()),
+                ("first_os_build", models.CharField(blank=True, max_length=100)),
+                ("last_os_build", models.CharField(blank=True, max_length=100)),
+                ("report_count", models.PositiveBigIntegerField(default=0)),
+                ("device_count", models.PositiveBigIntegerField(default=0)),
+                (
+                    "assignee",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='IssueDevice',
+            name="IssueDevice",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('device_id', models.UUIDField()),
-                ('first_seen_at', models.DateTimeField()),
-                ('issue', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='crashes.issue')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("device_id", models.UUIDField()),
+                ("first_seen_at", models.DateTimeField()),
+                (
+                    "issue",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="crashes.issue",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='IssueTally',
+            name="IssueTally",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('day', models.DateField()),
-                ('model', models.CharField(blank=True, max_length=100)),
-                ('os_build', models.CharField(blank=True, max_length=100)),
-                ('version_name', models.CharField(blank=True, max_length=100)),
-                ('mcc', models.CharField(blank=True, max_length=3)),
-                ('reports', models.PositiveBigIntegerField(default=0)),
-                ('issue', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='crashes.issue')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("day", models.DateField()),
+                ("model", models.CharField(blank=True, max_length=100)),
+                ("os_build", models.CharField(blank=True, max_length=100)),
+                ("version_name", models.CharField(blank=True, max_length=100)),
+                ("mcc", models.CharField(blank=True, max_length=3)),
+                ("reports", models.PositiveBigIntegerField(default=0)),
+                (
+                    "issue",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="crashes.issue",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='MissingDebugFile',
+            name="MissingDebugFile",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('program_id', models.BigIntegerField()),
-                ('build_id', models.CharField(max_length=64)),
-                ('arch', models.CharField(blank=True, max_length=20)),
-                ('module', models.CharField(max_length=300)),
-                ('reports', models.PositiveBigIntegerField(default=0)),
-                ('last_seen_at', models.DateTimeField()),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("program_id", models.BigIntegerField()),
+                ("build_id", models.CharField(max_length=64)),
+                ("arch", models.CharField(blank=True, max_length=20)),
+                ("module", models.CharField(max_length=300)),
+                ("reports", models.PositiveBigIntegerField(default=0)),
+                ("last_seen_at", models.DateTimeField()),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('program_id', 'build_id'), name='missing_once')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("program_id", "build_id"), name="missing_once")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ReportContent',
+            name="ReportContent",
             fields=[
-                ('report', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='content', serialize=False, to='crashes.report')),
-                ('envelope', models.JSONField()),
-                ('crash', models.BinaryField(null=True)),
-                ('grouping', models.JSONField(null=True)),
-                ('raw', models.BinaryField(null=True)),
-                ('raw_blob', models.CharField(blank=True, max_length=80)),
-                ('raw_format', models.CharField(blank=True, max_length=20)),
-                ('raw_bytes', models.BigIntegerField(default=0)),
+                (
+                    "report",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="content",
+                        serialize=False,
+                        to="crashes.report",
+                    ),
+                ),
+                ("envelope", models.JSONField()),
+                ("crash", models.BinaryField(null=True)),
+                ("grouping", models.JSONField(null=True)),
+                ("raw", models.BinaryField(null=True)),
+                ("raw_blob", models.CharField(blank=True, max_length=80)),
+                ("raw_format", models.CharField(blank=True, max_length=20)),
+                ("raw_bytes", models.BigIntegerField(default=0)),
             ],
         ),
         migrations.AddField(
-            model_name='report',
-            name='issue',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='crashes.issue'),
+            model_name="report",
+            name="issue",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="crashes.issue",
+            ),
         ),
         migrations.CreateModel(
-            name='StackVariant',
+            name="StackVariant",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('program_id', models.BigIntegerField()),
-                ('mechanism', models.CharField(max_length=10)),
-                ('scope', models.CharField(max_length=250)),
-                ('exact_key', models.CharField(max_length=64)),
-                ('content', models.JSONField()),
-                ('decision', models.JSONField()),
-                ('created_at', models.DateTimeField()),
-                ('issue', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='crashes.issue')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("program_id", models.BigIntegerField()),
+                ("mechanism", models.CharField(max_length=10)),
+                ("scope", models.CharField(max_length=250)),
+                ("exact_key", models.CharField(max_length=64)),
+                ("content", models.JSONField()),
+                ("decision", models.JSONField()),
+                ("created_at", models.DateTimeField()),
+                (
+                    "issue",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="crashes.issue",
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='report',
-            name='variant',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='crashes.stackvariant'),
+            model_name="report",
+            name="variant",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="crashes.stackvariant",
+            ),
         ),
         migrations.CreateModel(
-            name='TriageEvent',
+            name="TriageEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=20)),
-                ('by_name', models.CharField(max_length=150)),
-                ('text', models.TextField(blank=True)),
-                ('at', models.DateTimeField()),
-                ('by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('issue', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='crashes.issue')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("kind", models.CharField(max_length=20)),
+                ("by_name", models.CharField(max_length=150)),
+                ("text", models.TextField(blank=True)),
+                ("at", models.DateTimeField()),
+                (
+                    "by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "issue",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="crashes.issue",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='VariantTerm',
+            name="VariantTerm",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('scope_hash', models.BigIntegerField()),
-                ('term', models.BigIntegerField()),
-                ('variant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='crashes.stackvariant')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("scope_hash", models.BigIntegerField()),
+                ("term", models.BigIntegerField()),
+                (
+                    "variant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="crashes.stackvariant",
+                    ),
+                ),
             ],
         ),
         migrations.AddIndex(
-            model_name='issue',
-            index=models.Index(fields=['program_id', 'state', '-last_seen_at', '-id'], name='issue_seen'),
+            model_name="issue",
+            index=models.Index(
+                fields=["program_id", "state", "-last_seen_at", "-id"], name="issue_seen"
+            ),
         ),
         migrations.AddIndex(
-            model_name='issue',
-            index=models.Index(fields=['program_id', 'state', '-report_count', '-id'], name='issue_count'),
+            model_name="issue",
+            index=models.Index(
+                fields=["program_id", "state", "-report_count", "-id"], name="issue_count"
+            ),
         ),
         migrations.AddIndex(
-            model_name='issuedevice',
-            index=models.Index(fields=['device_id'], name='issue_device_of'),
+            model_name="issuedevice",
+            index=models.Index(fields=["device_id"], name="issue_device_of"),
         ),
         migrations.AddConstraint(
-            model_name='issuedevice',
-            constraint=models.UniqueConstraint(fields=('issue', 'device_id'), name='issue_device_once'),
+            model_name="issuedevice",
+            constraint=models.UniqueConstraint(
+                fields=("issue", "device_id"), name="issue_device_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='issuetally',
-            constraint=models.UniqueConstraint(fields=('issue', 'day', 'model', 'os_build', 'version_name', 'mcc'), name='tally_cell_once'),
+            model_name="issuetally",
+            constraint=models.UniqueConstraint(
+                fields=("issue", "day", "model", "os_build", "version_name", "mcc"),
+                name="tally_cell_once",
+            ),
         ),
         migrations.AddIndex(
-            model_name='stackvariant',
-            index=models.Index(fields=['issue'], name='variant_of_issue'),
+            model_name="stackvariant",
+            index=models.Index(fields=["issue"], name="variant_of_issue"),
         ),
         migrations.AddConstraint(
-            model_name='stackvariant',
-            constraint=models.UniqueConstraint(fields=('program_id', 'mechanism', 'exact_key'), name='variant_once'),
+            model_name="stackvariant",
+            constraint=models.UniqueConstraint(
+                fields=("program_id", "mechanism", "exact_key"), name="variant_once"
+            ),
         ),
         migrations.AddIndex(
-            model_name='report',
-            index=models.Index(condition=models.Q(('state__in', ['received', 'leased'])), fields=['id'], name='report_waiting'),
+            model_name="report",
+            index=models.Index(
+                condition=models.Q(("state__in", ["received", "leased"])),
+                fields=["id"],
+                name="report_waiting",
+            ),
         ),
         migrations.AddIndex(
-            model_name='report',
-            index=models.Index(fields=['issue', '-occurred_at', '-id'], name='report_by_issue'),
+            model_name="report",
+            index=models.Index(fields=["issue", "-occurred_at", "-id"], name="report_by_issue"),
         ),
         migrations.AddIndex(
-            model_name='report',
-            index=models.Index(fields=['program_id', '-received_at', '-id'], name='report_recent'),
+            model_name="report",
+            index=models.Index(fields=["program_id", "-received_at", "-id"], name="report_recent"),
         ),
         migrations.AddIndex(
-            model_name='report',
-            index=models.Index(condition=models.Q(('spool_file', ''), _negated=True), fields=['spool_file'], name='report_spool'),
+            model_name="report",
+            index=models.Index(
+                condition=models.Q(("spool_file", ""), _negated=True),
+                fields=["spool_file"],
+                name="report_spool",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='report',
-            constraint=models.UniqueConstraint(fields=('program_id', 'device_id', 'report_id'), name='report_once'),
+            model_name="report",
+            constraint=models.UniqueConstraint(
+                fields=("program_id", "device_id", "report_id"), name="report_once"
+            ),
         ),
         migrations.AddIndex(
-            model_name='triageevent',
-            index=models.Index(fields=['issue', 'at'], name='triage_by_issue'),
+            model_name="triageevent",
+            index=models.Index(fields=["issue", "at"], name="triage_by_issue"),
         ),
         migrations.AddConstraint(
-            model_name='variantterm',
-            constraint=models.UniqueConstraint(fields=('scope_hash', 'term', 'variant'), name='term_once'),
+            model_name="variantterm",
+            constraint=models.UniqueConstraint(
+                fields=("scope_hash", "term", "variant"), name="term_once"
+            ),
         ),
     ]

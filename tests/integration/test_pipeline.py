@@ -46,10 +46,10 @@ def test_a_report_becomes_part_of_an_issue():
 
     work()
 
-    report = Report.objects.get(pk=receipt.pk)
-    assert report.state == Report.State.DONE
-    assert report.issue.signature
-    assert report.issue.report_count == 1
+    report, issue = Report.objects.get(), Issue.objects.get()
+    assert (report.pk, report.state) == (receipt.pk, Report.State.DONE)
+    assert (report.issue_id, issue.report_count) == (issue.pk, 1)
+    assert issue.signature == "IllegalStateException at CartFragment.refresh"
     assert IssueTally.objects.get().reports == 1
     assert list(spool().names()) == []
 

@@ -34,6 +34,7 @@ def fresh_postgres_url():
         server = find_postgres()
     except ServerMissing as reason:
         skip_or_fail(str(reason))
+        raise
     with fresh_database(server, f"uxp_journey_{secrets.token_hex(4)}") as url:
         yield url
 

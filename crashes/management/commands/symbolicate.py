@@ -34,7 +34,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """What to read, and where the symbols are."""
-        parser.add_argument("--debug-files", nargs="+", metavar="DIR", default=[])
+        parser.add_argument(
+            "--debug-files",
+            nargs="+",
+            metavar="DIR",
+            default=[],
+            help="folders or files to take symbols from, instead of the store",
+        )
         parser.add_argument("--program", type=int, default=1, help="whose store to ask")
         parser.add_argument("--json", action="store_true", help="frames as JSON lines")
         parser.add_argument("file", metavar="FILE", help="the dump; - is stdin")

@@ -127,7 +127,7 @@ def test_the_elf_file_that_hangs_its_reader_ends_within_its_limits(shared_sandbo
 
 
 def test_two_hundred_damaged_elf_files_all_get_an_outcome(shared_sandbox):
-    dice = random.Random(7)  # noqa: S311  the damage is to be the same every time
+    dice = random.Random(7)
     damaged = [(hostile.damage(hostile.endless_line_header(0), dice),) for _ in range(200)]
 
     outcomes = shared_sandbox.run_many(f"{JOBS}:count_lines", damaged, limits=SMALL)
