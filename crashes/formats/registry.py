@@ -14,6 +14,7 @@ from crashes.formats import (
     java_stacktrace,
     kernel_log,
     logcat,
+    microdump,
     minidump,
     sentry_event,
     tombstone_proto,
@@ -39,6 +40,7 @@ PARSERS: Mapping[PayloadFormat, Callable[[bytes], Crash]] = MappingProxyType(
         PayloadFormat.LOGCAT: logcat.parse,
         PayloadFormat.KERNEL_LOG: kernel_log.parse,
         PayloadFormat.MINIDUMP: minidump.parse,
+        PayloadFormat.MICRODUMP: microdump.parse,
         PayloadFormat.ACRA_JSON: acra_json.parse,
         PayloadFormat.SENTRY_EVENT: sentry_event.parse,
     }
