@@ -25,6 +25,7 @@ from crashes.web.words import LINKS
 
 _FOLDED_RUN = 3
 _OPEN_LINES = 60
+_NO_FILE = ("[", "<anonymous")
 _LANGUAGES = {
     CrashKind.NATIVE_CRASH: Language.NATIVE,
     CrashKind.KERNEL_PANIC: Language.KERNEL,
@@ -260,27 +261,42 @@ def _base(path: str | None) -> str:
 
 def _remark(frame: Frame) -> tuple[str, str]:
     """What is to say about the name of a frame, in short and in full."""
+    if frame.function is not None:
+        return _remark_on_printed_name(frame)
     module = _base(frame.module) or "this code"
     match frame.status:
-        case FrameStatus.MISSING_DEBUG_FILE if frame.function is None:
-            return "no debug file", (
-                f"Upload the debug file of {module} with build id {frame.build_id or 'unknown'}."
-            )
         case FrameStatus.MISSING_DEBUG_FILE:
-            return "as printed", (
-                "The phone printed this name. A debug file would confirm it and add the line: "
-                f"build id {frame.build_id or 'unknown'}."
-            )
-        case FrameStatus.NO_BUILD_ID if frame.function is None:
-            return "no build id", (
-                f"The dump names no build id for {module}, so no debug file can be matched."
-            )
-        case FrameStatus.UNKNOWN_ADDRESS if frame.function is None:
+            build_id = frame.build_id or "unknown"
+            return "no debug file", (f"Upload the debug file of {module} with build id {build_id}.")
+        case FrameStatus.NO_BUILD_ID | FrameStatus.UNKNOWN_ADDRESS if frame.module is None:
+            return "no module", "Nothing is mapped at this address: a call or return went astray."
+        case FrameStatus.NO_BUILD_ID:
+            return _remark_without_build_id(frame.module or "", module)
+        case FrameStatus.UNKNOWN_ADDRESS:
             return "unknown address", (
-                f"The debug file of {module} knows no function at this address. It may be generated "
-                "code, or the file may be incomplete."
+                f"The debug file of {module} knows no function at this address. It may be "
+                "generated code, or the file may be incomplete."
             )
-    return "", ""
+        case _:
+            return "", ""
+
+
+def _remark_without_build_id(path: str, module: str) -> tuple[str, str]:
+    if path.startswith(_NO_FILE):
+        return "no file", f"{path} is memory without a file, so it has no symbols."
+    return "no build id", (
+        f"The dump names no build id for {module}, so no debug file can be matched."
+    )
+
+
+def _remark_on_printed_name(frame: Frame) -> tuple[str, str]:
+    if frame.status is not FrameStatus.MISSING_DEBUG_FILE:
+        return "", ""
+    return (
+        "as printed",
+        "The phone printed this name. A debug file would confirm it and add the line: "
+        f"build id {frame.build_id or 'unknown'}.",
+    )
 
 
 def _wanted(frames: Sequence[Frame]) -> tuple[Wanted, ...]:

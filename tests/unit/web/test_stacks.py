@@ -75,6 +75,8 @@ def test_a_runaway_recursion_is_cut_but_not_lost():
             "Upload the debug file of libgame.so with build id ab12.",
         ),
         (native(status=FrameStatus.NO_BUILD_ID), "no build id", "no build id for libgame.so"),
+        (native(module="[anon:scudo]", status=FrameStatus.NO_BUILD_ID), "no file", "no symbols"),
+        (native(module=None, status=FrameStatus.UNKNOWN_ADDRESS), "no module", "went astray"),
         (native(status=FrameStatus.UNKNOWN_ADDRESS), "unknown address", "no function at this"),
         (
             native(function="tick", build_id="ab12", status=FrameStatus.MISSING_DEBUG_FILE),

@@ -87,10 +87,9 @@ document.addEventListener("keydown", (event) => {
 });
 
 // The search field lies outside what is replaced, so it is told which query a link asked for.
-document.addEventListener("htmx:afterSwap", (event) => {
-  if (event.detail.target.id !== "issue-results" && !event.detail.elt.closest("#issue-results")) return;
+document.addEventListener("htmx:pushedIntoHistory", (event) => {
   const field = document.getElementById("q");
-  const asked = new URL(event.detail.pathInfo.finalRequestPath, location.href).searchParams.get("q");
+  const asked = new URL(event.detail.path, location.href).searchParams.get("q");
   if (field !== null && asked !== null) field.value = asked;
 });
 
