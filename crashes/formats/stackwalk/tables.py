@@ -15,17 +15,43 @@ ReadWord: TypeAlias = Callable[[int], int | None]
 class WindowsFrame(Protocol):
     """What a Windows debug file says about the frame of a 32-bit function; sizes in bytes.
 
-    `program` is the postfix program that finds the caller, or None; `has_sizes` is False when
-    nothing but `parameter_bytes` is known.
+    Where `has_sizes` is False nothing but `parameter_bytes` is known.
     """
 
-    has_sizes: bool
-    is_fpo: bool
-    parameter_bytes: int
-    saved_register_bytes: int
-    local_bytes: int
-    allocates_base_pointer: bool
-    program: str | None
+    @property
+    def has_sizes(self) -> bool:
+        """Whether the other fields are known."""
+        ...
+
+    @property
+    def is_fpo(self) -> bool:
+        """Whether it is the older kind, FPO data."""
+        ...
+
+    @property
+    def parameter_bytes(self) -> int:
+        """Of the parameters that its caller pushed."""
+        ...
+
+    @property
+    def saved_register_bytes(self) -> int:
+        """Of the registers that its prologue saves."""
+        ...
+
+    @property
+    def local_bytes(self) -> int:
+        """Of its locals."""
+        ...
+
+    @property
+    def allocates_base_pointer(self) -> bool:
+        """Whether ebp is used for something other than the frame."""
+        ...
+
+    @property
+    def program(self) -> str | None:
+        """What finds the caller."""
+        ...
 
 
 class UnwindTable(Protocol):

@@ -55,14 +55,6 @@ class UnwindTable:
         self._evaluator = Evaluator(0xFFFFFFFF if self.arch in _NARROW else 0xFFFFFFFFFFFFFFFF)
         self._rules: dict[int, dict[str, Program]] = {}
 
-    def close(self) -> None:
-        """Let go of the bytes, so that a memory map can be closed."""
-        for starts, values in self._parts.sections.values():
-            starts.release()
-            values.release()
-        self._parts.string_offsets.release()
-        self._parts.strings.release()
-
     def is_code(self, relative: int) -> bool:
         """Whether a function may be at this address; always true where nothing is known."""
         return not self._parts.sections["code"][0] or self._value("code", relative) != NOTHING
