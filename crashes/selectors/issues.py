@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.db.models import Count, QuerySet, Sum
 
@@ -19,6 +20,8 @@ SPARK_DAYS = 14
 CHART_DAYS = 30
 _TOP_MODELS = 3
 _FACET_VALUES = 8
+FACET_ISSUES = 5_000
+"""Facets count among the issues seen last, so that they cost the same however many there are."""
 _BREAKDOWN_VALUES = 10
 
 ISSUE_ORDERS: Mapping[str, Order] = {
@@ -138,7 +141,10 @@ def count_issue_states(*, viewer: Viewer, query: Query) -> dict[str, int]:
 
 
 def issue_facets(*, viewer: Viewer, query: Query) -> tuple[Facet, ...]:
-    """What can be narrowed down next. A key's own values do not narrow its facet."""
+    """What can be narrowed down next, among the `FACET_ISSUES` seen last.
+
+    A key's own values do not narrow its facet.
+    """
     return (
         _tally_facet("model", viewer, query),
         _tally_facet("os_build", viewer, query),
@@ -247,16 +253,22 @@ def _count_model(models: _Models, issue_id: int, model: str, reports: int) -> No
 
 
 def _tally_facet(key: str, viewer: Viewer, query: Query) -> Facet:
-    issues = _matching(viewer, query.without(key)).values("pk")
-    cells = IssueTally.objects.filter(issue__in=issues).exclude(**{key: ""})
-    rows = cells.values_list(key).annotate(issues=Count("issue_id", distinct=True))
-    return _facet(key, rows.order_by("-issues", key)[:_FACET_VALUES], query)
+    cells = IssueTally.objects.filter(issue__in=_latest(viewer, query.without(key)))
+    rows = cells.exclude(**{key: ""}).values_list(key)
+    counted = rows.annotate(issues=Count("issue_id", distinct=True))
+    return _facet(key, counted.order_by("-issues", key)[:_FACET_VALUES], query)
 
 
 def _column_facet(key: str, viewer: Viewer, query: Query) -> Facet:
-    issues = _matching(viewer, query.without(key)).exclude(**{key: ""})
-    rows = issues.values_list(key).annotate(issues=Count("pk"))
-    return _facet(key, rows.order_by("-issues", key)[:_FACET_VALUES], query)
+    issues = Issue.objects.filter(pk__in=_latest(viewer, query.without(key)))
+    rows = issues.exclude(**{key: ""}).values_list(key)
+    counted = rows.annotate(issues=Count("pk"))
+    return _facet(key, counted.order_by("-issues", key)[:_FACET_VALUES], query)
+
+
+def _latest(viewer: Viewer, query: Query) -> QuerySet[Issue, Any]:
+    latest = _matching(viewer, query).order_by("-last_seen_at", "-pk")
+    return latest.values("pk")[:FACET_ISSUES]
 
 
 def _facet(key: str, rows: Iterable[tuple[str, int]], query: Query) -> Facet:

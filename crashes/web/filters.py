@@ -77,6 +77,12 @@ class ListAddress:
         everything = Link("All", self.url(rest), not self.query.having("is"), sum(counts.values()))
         return [*links, everything]
 
+    def count(self, counts: Mapping[str, int]) -> int:
+        """How many issues the list has, by the counts of all states."""
+        chosen = set(self.query.values("is") or counts)
+        excluded = {term.value for term in self.query.having("is") if term.negated}
+        return sum(count for state, count in counts.items() if state in chosen - excluded)
+
     def sort_links(self) -> list[Link]:
         """One link for each order."""
         current = self.sort or next(iter(ISSUE_ORDERS))

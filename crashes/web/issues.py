@@ -9,6 +9,7 @@ from django.views.decorators.http import require_safe
 
 from crashes.selectors.issues import (
     CHART_DAYS,
+    FACET_ISSUES,
     IssueSummary,
     count_issue_states,
     get_issue,
@@ -62,6 +63,7 @@ def issue_list(request: StaffRequest) -> HttpResponse:
         "states": address.state_links(counts),
         "sorts": address.sort_links(),
         "facets": address.facet_views(facets),
+        "facets_among": FACET_ISSUES if address.count(counts) > FACET_ISSUES else 0,
         "chips": address.chips(),
         "is_narrowed": bool(address.query.without("is").terms),
         "all_states_url": address.url(address.query.without("is")),

@@ -187,6 +187,15 @@ def test_a_facet_adds_its_value_and_a_chip_drops_it(program, client):
     assert "Drop" in text_of(narrowed)
 
 
+def test_facets_say_when_they_do_not_count_everything(program, client, monkeypatch):
+    monkeypatch.setattr("crashes.web.issues.FACET_ISSUES", 2)
+    for state in ("open", "open", "muted"):
+        make_issue(program, state=state)
+
+    assert "Counted among" not in text_of(client.get("/?q=!is:muted"))
+    assert "Counted among the 2 issues seen last." in text_of(client.get("/?q="))
+
+
 def test_the_form_for_another_value_leads_to_the_address_with_it(client):
     response = client.get("/", {"q": "is:open", "key": "os_build", "value": 'V3.* "beta"'})
 
