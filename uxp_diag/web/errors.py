@@ -71,7 +71,12 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if request.path.startswith(_API):
         return _problem(500, "internal_error", detail, ref)
     context = {"status": 500, "detail": detail, "ref": ref, "theme": "system"}
-    return HttpResponse(render_to_string("errors/500.html", context), status=500)
+    try:
+        page = render_to_string("errors/500.html", context)
+    except Exception:  # static files that were not collected, a broken disk: words still work
+        logger.exception("ref=%s the page for 500 failed", ref)
+        return HttpResponse(f"{detail} Reference {ref}\n", status=500, content_type="text/plain")
+    return HttpResponse(page, status=500)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
