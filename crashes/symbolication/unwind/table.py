@@ -45,7 +45,8 @@ class UnwindTable:
         """Open the bytes or the memory map of a table. Raises UnreadableDebugFile."""
         self._parts = read_table(data)
         header = self._parts.header
-        base = int(header.get("load_base") or 0)
+        said = header.get("load_base")
+        base = said if isinstance(said, int) else 0
         self.build_id: str | None = header.get("build_id")
         self.debug_id: str | None = header.get("debug_id")
         self.arch: str | None = header.get("arch")

@@ -28,13 +28,18 @@ CONTEXT, POINTER, SCAN, LEAF = (
 
 
 def walked(
-    cpu: str, registers: Mapping[str, int], words: list[int], **options: bool
+    cpu: str,
+    registers: Mapping[str, int],
+    words: list[int],
+    *,
+    is_windows: bool = False,
+    is_ios: bool = False,
 ) -> tuple[WalkedFrame, ...]:
     size = WORD[cpu]
     stack = b"".join((word & (1 << 8 * size) - 1).to_bytes(size, "little") for word in words)
     modules = ModuleMap([Module("/liba.so", start_addr=BASE[size], end_addr=BASE[size] + 0x10000)])
     memory = StackMemory(STACK[size], memoryview(stack), size)
-    return walk(registers, memory, modules, cpu=CPUS[cpu], **options)
+    return walk(registers, memory, modules, cpu=CPUS[cpu], is_windows=is_windows, is_ios=is_ios)
 
 
 def outline(frames: tuple[WalkedFrame, ...]) -> list[tuple[int | None, FrameTrust]]:

@@ -188,8 +188,8 @@ def test_a_stack_is_unwound_to_its_start_as_the_c_library_does(
 ):
     compiler = require_program("C compiler", "gcc", "cc")
     program = tmp_path / "crasher"
-    command = [compiler, *flags, "-g", "-fomit-frame-pointer", "-w", "-o", program, CRASHER]
-    subprocess.run(command, check=True)
+    command = [compiler, *flags, "-g", "-fomit-frame-pointer", "-w", "-o"]
+    subprocess.run([*command, program, CRASHER], check=True)
     run = subprocess.run(
         [program], capture_output=True, text=True, check=True, env=dict(os.environ)
     )

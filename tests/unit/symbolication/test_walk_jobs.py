@@ -97,8 +97,8 @@ def test_a_program_that_is_not_position_independent_keeps_its_own_addresses(
     compiler = require_program("C compiler", "gcc", "cc")
     program, table_path = tmp_path / "crasher", tmp_path / "table"
     source = ROOT / "tests/data/minidump/crasher.c"
-    command = [compiler, "-no-pie", "-fno-pie", "-w", "-Wl,--build-id=sha1", "-o", program, source]
-    subprocess.run(command, check=True)
+    command = [compiler, "-no-pie", "-fno-pie", "-w", "-Wl,--build-id=sha1", "-o"]
+    subprocess.run([*command, program, source], check=True)
     with program.open("rb") as file:
         facts = identify(file)
     registers = {"rip": facts.load_base + 0x1234, "rsp": STACK}
