@@ -15,9 +15,12 @@ What a call (class, method, line) may have been, by the rules of R8's retrace:
 An outline (code that R8 moved out of several methods) joins two frames: its own goes, and the
 line inside it tells the frame below which line that one really is in. So an answer has a
 `Context` for the next frame, and the text of a stack is always retraced in order.
+
+The small values are named tuples: they are made for every frame, and a frozen dataclass takes
+three times as long.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -42,6 +45,7 @@ class Context(NamedTuple):
 
 
 NO_CONTEXT = Context()
+_LEFT_TO_ENTRY = (None,)
 
 
 class RetracedCall(NamedTuple):
@@ -74,8 +78,7 @@ class RetracedCall(NamedTuple):
 Alternative: TypeAlias = tuple[RetracedCall, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What one call may have been.
 
     Each alternative is innermost first; none at all means that the call is the compiler's and
@@ -102,7 +105,6 @@ class _Element(NamedTuple):
     context: Context
 
 
-_Select: TypeAlias = Callable[[Overload], Sequence[MappedRange]]
 _Key: TypeAlias = tuple[str, str, int, bool]
 
 
@@ -165,7 +167,7 @@ class FrameRetracer:
         if not readings:
             return _unknown(RetracedCall(original, method, line))
         call = _ObfuscatedCall(original, line, position, _is_ambiguous(readings), context.thrown)
-        elements = list(_elements(readings, call))
+        elements = _elements(readings, call)
         distinct = _distinct(elements, with_line=verbose or line > 0, with_types=verbose)
         return Answer(
             tuple(element.calls for element in distinct),
@@ -186,30 +188,32 @@ def _readings(
 ) -> tuple[list[_Reading], int]:
     """The entries that may be meant, and the obfuscated line they are meant for."""
     if line <= 0:
-        found, position = _select(overloads, Overload.without_line, line, context)
+        chosen = [overload.without_line() for overload in overloads]
+        found, position = _select(overloads, chosen, line, context)
         return found or [_whole_method(overload) for overload in overloads], position
-    found, position = _select(overloads, _at_line(line), line, context)
+    chosen = [overload.at_line(line) for overload in overloads]
+    found, position = _select(overloads, chosen, line, context)
     if not found:
-        found, position = _select(overloads, Overload.rangeless, line, context)
+        chosen = [overload.rangeless() for overload in overloads]
+        found, position = _select(overloads, chosen, line, context)
     return found, position
 
 
-def _at_line(line: int) -> _Select:
-    return lambda overload: overload.at_line(line)
-
-
 def _select(
-    overloads: Sequence[Overload], choose: _Select, line: int, context: Context
+    overloads: Sequence[Overload],
+    chosen: Sequence[Sequence[MappedRange]],
+    line: int,
+    context: Context,
 ) -> tuple[list[_Reading], int]:
     found: list[_Reading] = []
-    for overload in overloads:
-        ranges = choose(overload)
+    for overload, ranges in zip(overloads, chosen, strict=True):
         if not ranges:
             continue
-        positions = ranges[-1].callsite if context.outline_line is not None else None
+        positions = ranges[-1].callsite
         if positions is not None and context.outline_line is not None:
             real = positions.get(context.outline_line, context.outline_line)
-            return _select(overloads, _at_line(real), real, Context(context.thrown))
+            at_real_line = [other.at_line(real) for other in overloads]
+            return _select(overloads, at_real_line, real, Context(context.thrown))
         found.append(_Reading(overload.member, ranges))
     return found, line
 
@@ -226,10 +230,17 @@ def _whole_method(overload: Overload) -> _Reading:
 def _is_ambiguous(readings: Sequence[_Reading]) -> bool:
     if len(readings) > 1:
         return True
-    first, *others = readings[0].ranges
-    return first.is_vague or any(
-        item.is_vague or not item.has_range or (item.first, item.last) != (first.first, first.last)
-        for item in others
+    ranges = readings[0].ranges
+    for item in ranges:
+        if item.is_vague:
+            return True
+    return len(ranges) > 1 and not _is_one_stack(ranges)
+
+
+def _is_one_stack(ranges: Sequence[MappedRange]) -> bool:
+    first = ranges[0]
+    return first.has_range and all(
+        item.first == first.first and item.last == first.last for item in ranges
     )
 
 
@@ -246,15 +257,17 @@ class _ObfuscatedCall(NamedTuple):
     thrown: str | None
 
 
-def _elements(readings: Sequence[_Reading], call: _ObfuscatedCall) -> Iterator[_Element]:
+def _elements(readings: Sequence[_Reading], call: _ObfuscatedCall) -> list[_Element]:
     """Stacks of at most `_MOST_CALLS` calls altogether."""
+    found: list[_Element] = []
     left = _MOST_CALLS
     for reading in readings:
         context = _context_after(reading.member, call.position)
         for stack in _stacks(reading.ranges):
-            for fixed_line in _original_lines(stack[0], call)[: left // len(stack)]:
-                left -= len(stack)
-                yield _Element(_calls(stack, fixed_line, reading.member, call), context)
+            lines = _original_lines(stack[0], call)[: left // len(stack)]
+            left -= len(lines) * len(stack)
+            found += [_Element(_calls(stack, at, reading.member, call), context) for at in lines]
+    return found
 
 
 def _context_after(member: Member | None, position: int) -> Context:
@@ -263,53 +276,56 @@ def _context_after(member: Member | None, position: int) -> Context:
     return NO_CONTEXT
 
 
-def _stacks(ranges: Sequence[MappedRange]) -> Iterator[Sequence[MappedRange]]:
-    start = 0
-    for end in range(1, len(ranges) + 1):
-        first = ranges[start]
-        if end == len(ranges) or not first.has_range or not _alike(first, ranges[end]):
-            yield ranges[start:end]
-            start = end
-
-
-def _alike(left: MappedRange, right: MappedRange) -> bool:
-    return left.first == right.first and left.last == right.last
+def _stacks(ranges: Sequence[MappedRange]) -> Sequence[Sequence[MappedRange]]:
+    """Neighbors with the same range; entries without one stand alone."""
+    if len(ranges) == 1 or _is_one_stack(ranges):
+        return (ranges,)
+    stacks: list[list[MappedRange]] = [[ranges[0]]]
+    for entry in ranges[1:]:
+        first = stacks[-1][0]
+        if first.has_range and (entry.first, entry.last) == (first.first, first.last):
+            stacks[-1].append(entry)
+        else:
+            stacks.append([entry])
+    return stacks
 
 
 def _original_lines(innermost: MappedRange, call: _ObfuscatedCall) -> Sequence[int | None]:
     """The lines the innermost call may have been in; None leaves it to `_line`."""
     if not call.ambiguous or not innermost.is_vague:
-        return (None,)
+        return _LEFT_TO_ENTRY
     return range(innermost.original_first, innermost.original_last + 1)
 
 
 def _calls(
     stack: Sequence[MappedRange],
-    fixed_line: int | None,
+    innermost_line: int | None,
     member: Member | None,
     call: _ObfuscatedCall,
 ) -> Alternative:
-    removed = sum(_removed_frames(item, call.thrown) for item in stack)
-    start = removed if removed <= len(stack) else 0
-    synthesized = member is not None and (member.synthesized or member.outline)
-    end = len(stack) - 1 if synthesized else len(stack)
+    """The calls of one stack that the source knows."""
+    start = _removed_frames(stack, call.thrown)
+    is_made_up = member is not None and (member.synthesized or member.outline)
     calls = []
-    for at in range(start, end):
-        line = fixed_line if at == 0 and fixed_line is not None else _line(stack[at], call)
-        calls.append(_call(stack[at].signature, call.original_class, line))
+    for at in range(start, len(stack) - is_made_up):
+        entry = stack[at]
+        fixed = innermost_line if at == 0 else None
+        line = _line(entry, call) if fixed is None else fixed
+        holder, dot, name = entry.signature.name.rpartition(".")
+        calls.append(
+            RetracedCall(holder if dot else call.original_class, name, line, entry.signature)
+        )
     return tuple(calls)
 
 
-def _removed_frames(entry: MappedRange, thrown: str | None) -> int:
-    rewrite = entry.rewrite
-    if rewrite is None or any(name != thrown for name in rewrite.thrown):
-        return 0
-    return rewrite.removed_frames
-
-
-def _call(signature: Signature, original_class: str, line: int) -> RetracedCall:
-    holder, dot, name = signature.name.rpartition(".")
-    return RetracedCall(holder if dot else original_class, name, line, signature)
+def _removed_frames(stack: Sequence[MappedRange], thrown: str | None) -> int:
+    """How many inner frames go; more than there are is a mistake of the mapping and none."""
+    removed = 0
+    for entry in stack:
+        rewrite = entry.rewrite
+        if rewrite is not None and all(name == thrown for name in rewrite.thrown):
+            removed += rewrite.removed_frames
+    return removed if removed <= len(stack) else 0
 
 
 def _line(entry: MappedRange, call: _ObfuscatedCall) -> int:
@@ -327,12 +343,13 @@ def _line(entry: MappedRange, call: _ObfuscatedCall) -> int:
 
 def _distinct(elements: Sequence[_Element], *, with_line: bool, with_types: bool) -> list[_Element]:
     """Elements whose innermost calls differ, in order of name, types and line."""
+    if len(elements) == 1:
+        return [element for element in elements if element.calls]
     seen: dict[Hashable, _Element] = {}
     for element in elements:
         if element.calls:
             seen.setdefault(_identity(element.calls[0], with_line, with_types), element)
-    found = list(seen.values())
-    return sorted(found, key=_order) if len(found) > 1 else found
+    return sorted(seen.values(), key=_order)
 
 
 def _identity(call: RetracedCall, with_line: bool, with_types: bool) -> Hashable:  # noqa: FBT001

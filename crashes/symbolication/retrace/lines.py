@@ -9,7 +9,7 @@ log tools put before them:
     some.Exception: message                         a class before a colon
     Caused by: some.Exception: message              a class after `: ` or `" `, the last such one
     Exception in thread "main" some.Exception
-        [CIRCULAR REFERENCE:some.Exception]         a class before a bracket
+        [CIRCULAR REFERENCE: some.Exception]        a class before a bracket
 
 In a line without a call only one name is one, and a message that ends with `: name` shows that
 name and not the exception's: this is how R8 reads it. A name is anything without blanks, brackets
@@ -34,34 +34,33 @@ _LATER_CLASS = re.compile(rf"[:\"]\s++(?P<name>{_NAME}){_END_OF_NAME}", re.ASCII
 _ONLY_CLASS = re.compile(rf"(?P<name>{_NAME}){_END_OF_NAME}", re.ASCII)
 _MAP_ID = re.compile(r"\(r8-map-id-([0-9A-Za-z]{1,128})(?=[:)])")
 _NOT_A_CLASS = "Suppressed"
+_NO_START = ("", *"0123456789")  # what a method's name cannot begin with
 _LARGEST_LINE = 2**31 - 1
-
-
-class Span(NamedTuple):
-    """Characters `start` to `end` of a line."""
-
-    start: int
-    end: int
+_SAFE_DIGITS = 9
 
 
 class CallLine(NamedTuple):
-    """A line with a call.
+    """A line with a call: where class, method, file and line number begin and end.
 
-    `file` and `line` stand in the parentheses; the span of `line` begins at its colon and is
-    empty when there is none. `line_number` is `NO_LINE` for that and for numbers that are none.
+    The file ends where the line number begins, which is at the colon; the number is empty when
+    there is none. `line_number` is `NO_LINE` for that and for what is no number.
     """
 
-    class_name: Span
-    method: Span
-    file: Span
-    line: Span
+    class_start: int
+    class_end: int
+    method_start: int
+    method_end: int
+    file_start: int
+    line_start: int
+    line_end: int
     line_number: int
 
 
 class ClassLine(NamedTuple):
     """A line with a class, which counts as the exception that was thrown."""
 
-    class_name: Span
+    start: int
+    end: int
 
 
 def parse_line(text: str) -> CallLine | ClassLine | None:
@@ -78,39 +77,34 @@ def map_ids(text: str) -> tuple[str, ...]:
 
 
 def _parse_call(text: str) -> CallLine | None:
-    closing = NO_LINE
     for found in _CALL.finditer(text):
-        names = _class_and_method(found)
-        if names is None:
+        dot = _last_dot(found)
+        if dot <= 0:
             continue
-        if closing == NO_LINE:
-            closing = _closing_parenthesis(text)
-        if closing < found.end():
+        source_end = _closing_parenthesis(text)
+        source_start = found.end()
+        if source_end < source_start:
             return None
-        class_name, method = names
-        file, line, line_number = _source(text, found.end(), closing)
-        return CallLine(class_name, method, file, line, line_number)
+        name_start, name_end = found.span("name")
+        class_end = name_start + dot
+        method_end = found.end("init") if found["init"] else name_end
+        line_start, line_number = _line_number(text, source_start, source_end)
+        return CallLine(
+            text.rfind("/", name_start, class_end) + 1 or name_start, class_end, class_end + 1,
+            method_end, source_start, line_start, source_end, line_number,
+        )  # fmt: skip
     return None
 
 
-def _class_and_method(found: re.Match[str]) -> tuple[Span, Span] | None:
-    start, end = found.span("name")
-    name = found["name"]
-    if found["init"]:
-        if not name.endswith(".") or name == ".":
-            return None
-        return _class_span(name[:-1], start), Span(*found.span("init"))
+def _last_dot(found: re.Match[str]) -> int:
+    """The dot between class and method, counted from the name's start; 0 or less if none."""
+    name: str = found["name"]
     dot = name.rfind(".")
-    while dot > 0 and (dot + 1 == len(name) or name[dot + 1] in "0123456789"):
+    if found["init"]:
+        return dot if dot == len(name) - 1 else NO_LINE
+    while dot > 0 and name[dot + 1 : dot + 2] in _NO_START:
         dot = name.rfind(".", 0, dot)
-    if dot <= 0:
-        return None
-    return _class_span(name[:dot], start), Span(start + dot + 1, end)
-
-
-def _class_span(name: str, start: int) -> Span:
-    """Without the class loader and module that may stand before a class."""
-    return Span(start + name.rfind("/") + 1, start + len(name))
+    return dot
 
 
 def _closing_parenthesis(text: str) -> int:
@@ -122,6 +116,8 @@ def _closing_parenthesis(text: str) -> int:
 
 
 def _ends_call(text: str, at: int) -> bool:
+    if at == len(text):
+        return True
     blanks = _BLANKS.match(text, at)
     at = blanks.end() if blanks else at
     if at == len(text):
@@ -129,32 +125,33 @@ def _ends_call(text: str, at: int) -> bool:
     return text.startswith("~[", at) and text.endswith("]") and len(text) >= at + len("~[]")
 
 
-def _source(text: str, start: int, end: int) -> tuple[Span, Span, int]:
-    """File, line and the number of the line."""
-    file, colon, number = text[start:end].rpartition(":")
-    if not colon or not number.isdecimal():
-        return Span(start, end), Span(end, end), NO_LINE
-    at = start + len(file)
-    return Span(start, at), Span(at, end), _number(number)
-
-
-def _number(digits: str) -> int:
-    digits = digits.lstrip("0") or "0"
-    if len(digits) > len(str(_LARGEST_LINE)):
-        return NO_LINE
+def _line_number(text: str, start: int, end: int) -> tuple[int, int]:
+    """Where the line number with its colon begins, and the number."""
+    colon = text.rfind(":", start, end)
+    digits = text[colon + 1 : end]
+    if colon < 0 or not digits.isdecimal():
+        return end, NO_LINE
+    if len(digits) > _SAFE_DIGITS:
+        digits = digits.lstrip("0")[: _SAFE_DIGITS + 2] or "0"
     number = int(digits)
-    return number if number <= _LARGEST_LINE else NO_LINE
+    return colon, number if number <= _LARGEST_LINE else NO_LINE
 
 
 # --- Classes ----------------------------------------------------------------------------------
 
 
 def _parse_class(text: str) -> ClassLine | None:
-    span = _leading_class(text) or _later_class(text) or _group(_ONLY_CLASS.match(text), "name")
-    return span and ClassLine(_without_loader(text, span))
+    found = _leading_class(text) or _later_class(text)
+    if found is None:
+        only = _ONLY_CLASS.match(text)
+        found = only and only.span("name")
+    if found is None:
+        return None
+    start, end = found
+    return ClassLine(text.rfind("/", start, end) + 1 or start, end)
 
 
-def _leading_class(text: str) -> Span | None:
+def _leading_class(text: str) -> tuple[int, int] | None:
     """`first: second`, where the first one counts unless it is `Suppressed`."""
     found = _FIRST_CLASS.match(text)
     if found is None:
@@ -164,17 +161,8 @@ def _leading_class(text: str) -> Span | None:
         end -= 1
         if text[end] != '"' or start == end:
             return None
-    span = Span(start, end)
-    return _group(found, "next") if text[start:end] == _NOT_A_CLASS else span
+    return found.span("next") if text[start:end] == _NOT_A_CLASS else (start, end)
 
 
-def _later_class(text: str) -> Span | None:
-    return max((Span(*found.span("name")) for found in _LATER_CLASS.finditer(text)), default=None)
-
-
-def _group(found: re.Match[str] | None, name: str) -> Span | None:
-    return None if found is None else Span(*found.span(name))
-
-
-def _without_loader(text: str, span: Span) -> Span:
-    return Span(text.rfind("/", span.start, span.end) + 1 or span.start, span.end)
+def _later_class(text: str) -> tuple[int, int] | None:
+    return max((found.span("name") for found in _LATER_CLASS.finditer(text)), default=None)

@@ -129,8 +129,15 @@ def read_information(comment: str, version: MapVersion) -> Information | None:
         return None
     try:
         return read(document)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return None
+
+
+def _text(value: object) -> str:
+    """A word of the mapping; half of a surrogate pair, which no output can take, becomes `?`."""
+    if not isinstance(value, str | int | float):
+        raise TypeError(value)
+    return str(value).encode("utf-8", "replace").decode()
 
 
 def _read_nothing(_document: Mapping[str, Any]) -> Information | None:
@@ -138,13 +145,12 @@ def _read_nothing(_document: Mapping[str, Any]) -> Information | None:
 
 
 def _read_version(document: Mapping[str, Any]) -> Information:
-    name = str(document["version"])
+    name = _text(document["version"])
     return VersionMark(_VERSION_NAMES.get(name, MapVersion.UNKNOWN), name)
 
 
-def _read_source_file(document: Mapping[str, Any]) -> Information | None:
-    name = document["fileName"]
-    return SourceFile(str(name)) if isinstance(name, str | int | float) else None
+def _read_source_file(document: Mapping[str, Any]) -> Information:
+    return SourceFile(_text(document["fileName"]))
 
 
 def _read_synthesized(_document: Mapping[str, Any]) -> Information:
@@ -246,8 +252,8 @@ def _loads_leniently(text: str) -> Any:
         tokens.append(_token(found))
     try:
         value, _rest = _value(tokens, 0, _DEEPEST)
-    except (IndexError, ValueError):
-        return None
+    except (IndexError, ValueError, TypeError):
+        return None  # cut off, misplaced marks, a key that is no word
     return value
 
 
@@ -267,7 +273,10 @@ def _unescaped(found: re.Match[str]) -> str:
 
 
 def _value(tokens: list[tuple[bool, str]], at: int, depth: int) -> tuple[Any, int]:
-    """The value that starts at a token, and the index after it. Raises ValueError, IndexError."""
+    """The value that starts at a token, and the index after it.
+
+    Raises IndexError, ValueError or TypeError for what is no value.
+    """
     is_mark, text = tokens[at]
     if not is_mark:
         return text, at + 1

@@ -15,7 +15,7 @@ ends with `Kt` or the obfuscated file did.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from crashes.symbolication.retrace.frames import (
     NO_CONTEXT,
@@ -34,11 +34,9 @@ _KOTLIN = "kt"
 _KOTLIN_FACADE = "Kt"
 
 
-@dataclass(frozen=True, slots=True)
-class RetracedLine:
-    """One line: as it was, the lines it became, and for a call what was found."""
+class RetracedLine(NamedTuple):
+    """The lines that one line became, and for a call what was found."""
 
-    obfuscated: str
     retraced: tuple[str, ...]
     answer: Answer | None = None
 
@@ -61,62 +59,57 @@ def retrace_lines(
         elif found is not None:
             line, context = _retrace_class(frames, text, found)
         else:
-            line = RetracedLine(text, (text,))
+            line = RetracedLine((text,))
         yield line
 
 
 def _retrace_class(
     frames: FrameRetracer, text: str, found: ClassLine
 ) -> tuple[RetracedLine, Context]:
-    start, end = found.class_name
-    name = text[start:end]
+    name = text[found.start : found.end]
     original = frames.mapping.original_class(name)
-    retraced = text if original is None else text[:start] + original + text[end:]
-    return RetracedLine(text, (retraced,)), Context(thrown=name)
+    if original is not None:
+        text = text[: found.start] + original + text[found.end :]
+    return RetracedLine((text,)), Context(thrown=name)
 
 
 def _retrace_call(
     frames: FrameRetracer, text: str, found: CallLine, context: Context, *, verbose: bool
 ) -> tuple[RetracedLine, Context]:
-    class_name, method = text[slice(*found.class_name)], text[slice(*found.method)]
+    class_name = text[found.class_start : found.class_end]
+    method = text[found.method_start : found.method_end]
     answer = frames.retrace(class_name, method, found.line_number, context, verbose=verbose)
-    printer = _Printer(frames, text, found, answer.ambiguous, verbose)
-    stacks = [[printer.show(call) for call in calls] for calls in answer.alternatives]
+    # A line that only one of several readings has is shown in the verbose form alone.
+    shows_line = found.line_number != NO_LINE or not answer.ambiguous or verbose
+    place = _Place(text, found, shows_line, verbose)
+    stacks = [[_show(frames, place, call) for call in calls] for calls in answer.alternatives]
     after = context if answer.next_context is None else answer.next_context
-    return RetracedLine(text, tuple(_joined(stacks)), answer), after
+    return RetracedLine(tuple(_joined(stacks)), answer), after
 
 
-@dataclass(frozen=True, slots=True)
-class _Printer:
-    """Puts original calls into the place of an obfuscated one."""
+class _Place(NamedTuple):
+    """Where an original call goes, and what of it."""
 
-    frames: FrameRetracer
     text: str
     found: CallLine
-    ambiguous: bool
+    shows_line: bool
     verbose: bool
 
-    def show(self, call: RetracedCall) -> str:
-        """The line with another call in it."""
-        text, found = self.text, self.found
-        obfuscated_file = text[slice(*found.file)]
-        return "".join((
-            text[: found.class_name.start],
-            call.class_name,
-            text[found.class_name.end : found.method.start],
-            call.described_method if self.verbose else call.method,
-            text[found.method.end : found.file.start],
-            source_file(self.frames, call, obfuscated_file),
-            self._shown_line(call.line),
-            text[found.line.end :],
-        ))  # fmt: skip
 
-    def _shown_line(self, line: int) -> str:
-        """A line that only one of several readings has is shown in the verbose form alone."""
-        is_sure = self.found.line_number != NO_LINE or not self.ambiguous or self.verbose
-        if line == NO_LINE or not is_sure:
-            return self.text[slice(*self.found.line)]
-        return f":{line}" if line > 0 else ""
+def _show(frames: FrameRetracer, place: _Place, call: RetracedCall) -> str:
+    """The line with an original call in the place of the obfuscated one."""
+    text, found, shows_line, verbose = place
+    before = text[: found.class_start]
+    between = text[found.class_end : found.method_start]
+    method = call.described_method if verbose else call.method
+    opening = text[found.method_end : found.file_start]
+    file = source_file(frames, call, text[found.file_start : found.line_start])
+    if call.line == NO_LINE or not shows_line:
+        line = text[found.line_start : found.line_end]
+    else:
+        line = f":{call.line}" if call.line > 0 else ""
+    after = text[found.line_end :]
+    return f"{before}{call.class_name}{between}{method}{opening}{file}{line}{after}"
 
 
 def source_file(frames: FrameRetracer, call: RetracedCall, obfuscated_file: str) -> str:
@@ -141,8 +134,12 @@ def _extension(file: str) -> str:
     return extension if dot else ""
 
 
-def _joined(stacks: Sequence[Sequence[str]]) -> Iterator[str]:
+def _joined(stacks: Sequence[Sequence[str]]) -> Iterable[str]:
     """All alternatives depth by depth, equal lines once, those after the first with `<OR>`."""
+    return stacks[0] if len(stacks) == 1 else _interleaved(stacks)
+
+
+def _interleaved(stacks: Sequence[Sequence[str]]) -> Iterator[str]:
     for depth in range(max(map(len, stacks), default=0)):
         shown: set[str] = set()
         for number, stack in enumerate(stacks):
