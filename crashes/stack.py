@@ -57,6 +57,8 @@ class PayloadFormat(StrEnum):
     ACRA_JSON = "acra_json"
     SENTRY_EVENT = "sentry_event"
     LOGCAT = "logcat"
+    BUGREPORT = "bugreport"
+    BATTERYSTATS = "batterystats"
     NONE = "none"
 
 

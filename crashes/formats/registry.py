@@ -10,6 +10,7 @@ from types import MappingProxyType
 from crashes.formats import (
     acra_json,
     anr_traces,
+    batterystats,
     dropbox,
     java_stacktrace,
     kernel_log,
@@ -41,6 +42,7 @@ PARSERS: Mapping[PayloadFormat, Callable[[bytes], Crash]] = MappingProxyType(
         PayloadFormat.KERNEL_LOG: kernel_log.parse,
         PayloadFormat.MINIDUMP: minidump.parse,
         PayloadFormat.MICRODUMP: microdump.parse,
+        PayloadFormat.BATTERYSTATS: batterystats.parse,
         PayloadFormat.ACRA_JSON: acra_json.parse,
         PayloadFormat.SENTRY_EVENT: sentry_event.parse,
     }

@@ -8,7 +8,7 @@ a payload is looked at.
 
 import re
 
-from crashes.formats import dropbox_header
+from crashes.formats import batterystats, dropbox_header
 from crashes.formats.anr_threads import thread_header
 from crashes.formats.exception_chain import call_of, is_sure_title, is_title
 from crashes.formats.kernel_log.console import is_pstore_header, is_stamped
@@ -22,7 +22,7 @@ from crashes.stack import PayloadFormat
 
 _LOOK_AT = 256 * 1024
 _HEAD_LINES = 60
-_KERNEL_SHARE = 3
+_SHARE = 3
 _MINIDUMP_MAGICS = (b"MDMP", b"PMDM")
 _MICRODUMP_MARKS = ("-----BEGIN BREAKPAD MICRODUMP-----", "google-breakpad(", "google-breakpad:")
 _PROCESS_SECTION = re.compile(r"\s*-----+ (?:dumping )?pid:? [0-9]{1,10} at ")
@@ -86,6 +86,8 @@ def _by_wrapping(lines: list[str]) -> PayloadFormat | None:
         return PayloadFormat.DROPBOX
     if any(mark in line for line in head for mark in _MICRODUMP_MARKS):
         return PayloadFormat.MICRODUMP
+    if sum(map(batterystats.is_row, head)) * _SHARE >= len(head):
+        return PayloadFormat.BATTERYSTATS
     header = read_xcrash_header(head)
     if header and (found := _XCRASH_FORMATS.get(header.text("crash_type") or "")):
         return found
@@ -139,7 +141,7 @@ def _is_kernel(lines: list[str]) -> bool:
     """Whether pstore's mark, time stamps on many of the first lines, or a report is there."""
     head = lines[:_HEAD_LINES]
     stamped = sum(is_stamped(line) for line in head)
-    if stamped * _KERNEL_SHARE >= len(head) or any(is_pstore_header(line) for line in head):
+    if stamped * _SHARE >= len(head) or any(is_pstore_header(line) for line in head):
         return True
     return any(map(has_call, lines)) and any(map(topic_of, lines))
 

@@ -26,7 +26,7 @@ stuck processor, memory that a sanitizer found damaged), or when pstore kept the
 behaviour, a modem that was restarted); `reboot` for a log without any report, with the loader's
 or the kernel's reason when there is one.
 
-`details` may hold: type, frame, incomplete, fatal, panicked, panic, later_reports, uptime_s, cpu,
+`details` holds source, which is `kernel` whatever the kind, and may hold: type, frame, incomplete, fatal, panicked, panic, later_reports, uptime_s, cpu,
 kernel_version, kernel_build, taint, hardware_name, workqueue, modules_linked_in, function_sizes,
 frames_omitted, stuck_s, blocked_s, access_size_bytes, access_place, object_cache,
 object_size_bytes, oops_number, allocated_by and freed_by {task, frames}, subsystem,
@@ -47,7 +47,7 @@ from crashes.formats.kernel_log.console import (
     without_log_prefixes,
     without_verdict,
 )
-from crashes.formats.kernel_log.crash import crash_of
+from crashes.formats.kernel_log.crash import SOURCE, crash_of
 from crashes.formats.kernel_log.facts import of_whole_log
 from crashes.formats.kernel_log.faults import Topic
 from crashes.formats.kernel_log.report import PANIC, Report, Verdict, beginnings, judge, read_report
@@ -93,7 +93,7 @@ def parse(payload: bytes) -> Crash:
 
 
 def _whole(dump: PstoreDump) -> dict[str, JsonValue]:
-    details = of_whole_log(dump.lines)
+    details = {"source": SOURCE} | of_whole_log(dump.lines)
     if dump.name:
         details |= {"pstore_dump": dump.name, "pstore_parts": dump.parts}
     return details

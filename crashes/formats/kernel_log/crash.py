@@ -29,6 +29,7 @@ _CLOSING = (
     "The existing dependency",
     "Rebooting in",
 )
+SOURCE = "kernel"
 _OBJECT_FRAMES = 32
 _MAX_PANIC = 256
 _ENTRIES = (
@@ -188,7 +189,7 @@ def _abi_of(stack: Sequence[StackLine]) -> str | None:
 def _verdict_details(
     verdict: Verdict, *, fatal: bool, panic: str | None, later: int
 ) -> dict[str, JsonValue]:
-    details: dict[str, JsonValue] = {"fatal": fatal, "later_reports": later}
+    details: dict[str, JsonValue] = {"source": SOURCE, "fatal": fatal, "later_reports": later}
     if found := type_of(verdict.title):
         details["type"] = found
     if verdict.function:
