@@ -20,6 +20,7 @@ from crashes.symbolication.retrace.members import NO_LINE
 from crashes.symbolication.retrace.text import source_file
 
 _DETAILS = "retrace"
+_MAP_ID = "r8-map-id-"
 
 
 @dataclass(slots=True)
@@ -54,6 +55,18 @@ def retrace_crash(frames: FrameRetracer, crash: Crash) -> Crash:
         exception_type=work.class_name(crash.exception_type),
         details={**crash.details, _DETAILS: summary},
     )
+
+
+def map_ids_of(crash: Crash) -> tuple[str, ...]:
+    """The ids of the mappings a crash needs, as far as its frames say so, each once.
+
+    R8 puts `pg_map_id` into the source file of every class it shortened.
+    """
+    stacks = [thread.frames for thread in crash.threads]
+    stacks += [exception.frames for exception in crash.exceptions]
+    files = (frame.file for stack in stacks for frame in stack if frame.file)
+    found = (file.removeprefix(_MAP_ID) for file in files if file.startswith(_MAP_ID))
+    return tuple(dict.fromkeys(found))
 
 
 @dataclass(frozen=True, slots=True)

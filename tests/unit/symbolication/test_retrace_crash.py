@@ -11,6 +11,7 @@ from crashes.stack import (
     from_json,
     to_json,
 )
+from crashes.symbolication.retrace.crash import map_ids_of
 from crashes.symbolication.retrace.retracer import Retracer
 from tests.conftest import ROOT
 
@@ -126,3 +127,14 @@ def test_a_retraced_crash_has_a_json_form() -> None:
     retraced = Retracer(LINES).retrace_crash(crash(java("a.a.a", 4)))
 
     assert from_json(to_json(retraced)) == retraced
+
+
+def test_frames_say_which_mapping_they_need() -> None:
+    needed = crash(
+        java("a.a.a", 4, file="r8-map-id-1f0c2ab"),
+        java("a.a.b", 4, file="r8-map-id-1f0c2ab"),
+        java("b.b.b", 4, file="r8-map-id-0"),
+        java("z.z.z", 4),
+    )
+
+    assert map_ids_of(needed) == ("1f0c2ab", "0")
