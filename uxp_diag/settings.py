@@ -11,7 +11,7 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from uxp_diag.env import env_int, env_list, env_path, env_secret, env_str
+from uxp_diag.env import env_bool, env_int, env_list, env_path, env_secret, env_str
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -157,8 +157,13 @@ CELERY_BROKER_URL = REDIS_URL or "memory://"
 INTAKE_GROUP_COMMIT = True
 """Uploads that arrive together share one spool file, one fsync and one insert."""
 
-SANDBOX_IN_PROCESS = False
-"""Parse in a killable child. There is no setting that turns this off outside the tests."""
+DEVICE_REPORTS_PER_DAY = env_int("UXP_DEVICE_REPORTS_PER_DAY", 10_000, minimum=1)
+PROGRAM_REPORTS_PER_SECOND = env_int("UXP_PROGRAM_REPORTS_PER_SECOND", 5_000, minimum=1)
+SIGNATURE_REPORTS_PER_DAY = env_int("UXP_SIGNATURE_REPORTS_PER_DAY", 100, minimum=1)
+"""Repeats of one signature from one device beyond this are counted and not stored."""
+
+ENROLLMENT_LIMIT = env_bool("UXP_ENROLLMENT_LIMIT", default=not EMBEDDED)
+"""Limit enrollments per network. Off in the embedded shape, where all phones come from one."""
 
 EMBEDDED_WORKERS = env_int("UXP_WORKERS", 2, minimum=1)
 WEB_WORKERS = env_int("UXP_WEB_WORKERS", 1, minimum=1)

@@ -28,6 +28,7 @@ from crashes.services.acceptance import (
 )
 from crashes.tasks import ring
 from devices.api.auth import SENDERS
+from devices.api.budget import spend_reports
 from devices.api.consent import refuse_without_consent
 from devices.selectors.access import Sender
 from uxp_diag.api.body import BodyLimits, read_lines
@@ -79,6 +80,7 @@ class ReportBatchView(APIView):
         sender: Sender = request.auth  # type: ignore[assignment]
         refuse_without_consent(sender)
         lines = read_lines(request._request, BATCH_LIMITS, most=MAX_LINES)
+        spend_reports(sender, count=len(lines))
         judged = [_judge(line, sender) for line in lines]
         uploads = [item for item in judged if isinstance(item, Upload)]
         try:

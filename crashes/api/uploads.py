@@ -21,6 +21,7 @@ from crashes.services.acceptance import (
 )
 from crashes.tasks import ring
 from devices.api.auth import SENDERS
+from devices.api.budget import spend_reports
 from devices.api.consent import consent_problem, refuse_without_consent
 from devices.selectors.access import Sender
 from uxp_diag.api.body import BodyLimits, Part, read_body, read_multipart
@@ -65,6 +66,7 @@ class ReportUploadView(APIView):
         """Take one report; 202 once it is durable."""
         sender: Sender = request.auth  # type: ignore[assignment]
         refuse_without_consent(sender)
+        spend_reports(sender, count=1)
         report, payload = _read_report(request)
         upload = Upload(
             program_id=sender.program_id,

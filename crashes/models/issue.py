@@ -42,11 +42,17 @@ class Issue(models.Model):
 
 
 class IssueDevice(models.Model):
-    """A device that met an issue: one row each, so that devices are counted once."""
+    """A device that met an issue: one row each, so that devices are counted once.
+
+    `day_reports` counts the reports that arrived on `day`, the last day one did: what a device in
+    a crash loop sends beyond its budget is counted and not stored.
+    """
 
     issue = models.ForeignKey(Issue, models.CASCADE, related_name="+")
     device_id = models.UUIDField()
     first_seen_at = models.DateTimeField()
+    day = models.DateField(null=True)
+    day_reports = models.PositiveIntegerField(default=0)
 
     class Meta:
         constraints = [

@@ -56,6 +56,7 @@ class Report(models.Model):
         "crashes.StackVariant", models.SET_NULL, null=True, related_name="+"
     )
     parser_version = models.PositiveSmallIntegerField(default=0)
+    is_counted_only = models.BooleanField(default=False)
 
     class Meta:
         constraints = [

@@ -12,7 +12,7 @@ from datetime import date, datetime
 
 from crashes.models import Issue, IssueDevice, IssueTally, Report
 from crashes.models.report import NO_DEVICE
-from uxp_diag.db import insert_adding, insert_new
+from uxp_diag.db import insert_adding
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class Sighting:
     issue_id: int
     device_id: uuid.UUID
     occurred_at: datetime
+    received_on: date
     model: str
     os_build: str
     version_name: str
@@ -36,6 +37,7 @@ class Sighting:
             issue_id=row.issue_id,
             device_id=row.device_id,
             occurred_at=row.occurred_at,
+            received_on=row.received_at.date(),
             model=row.model,
             os_build=row.os_build,
             version_name=row.version_name,
@@ -49,19 +51,27 @@ class Sighting:
         return (self.issue_id, day, self.model, self.os_build, self.version_name, self.mcc)
 
 
-def count_sightings(sightings: Sequence[Sighting]) -> None:
-    """Add reports to the counters of their issues. Runs inside a transaction."""
-    if not sightings:
-        return
-    by_issue: dict[int, list[Sighting]] = defaultdict(list)
-    for sighting in sightings:
-        by_issue[sighting.issue_id].append(sighting)
+def count_sightings(sightings: Sequence[Sighting], *, stored_per_day: int) -> list[bool]:
+    """Add reports to the counters of their issues; for each, whether it is worth storing.
+
+    A device's repeats of one issue beyond `stored_per_day` (days of the server's clock) are
+    counted like all others and not worth storing. Runs inside a transaction.
+    """
+    by_issue: dict[int, list[int]] = defaultdict(list)
+    for position, sighting in enumerate(sightings):
+        by_issue[sighting.issue_id].append(position)
+    worth_storing = [True] * len(sightings)
     for issue_id in sorted(by_issue):  # the lock on the issue comes first, in one order
-        _count_issue(issue_id, by_issue[issue_id])
+        positions = by_issue[issue_id]
+        counts = _count_issue(issue_id, [sightings[position] for position in positions])
+        for position, count in zip(positions, counts, strict=True):
+            worth_storing[position] = count <= stored_per_day
     _count_cells(sightings)
+    return worth_storing
 
 
-def _count_issue(issue_id: int, sightings: Sequence[Sighting]) -> None:
+def _count_issue(issue_id: int, sightings: Sequence[Sighting]) -> list[int]:
+    """Count under the issue's lock; the how-many-th of its device today each sighting is."""
     issue = Issue.objects.select_for_update().get(pk=issue_id)
     first = min(sightings, key=lambda sighting: sighting.occurred_at)
     last = max(sightings, key=lambda sighting: sighting.occurred_at)
@@ -69,8 +79,10 @@ def _count_issue(issue_id: int, sightings: Sequence[Sighting]) -> None:
         issue.first_seen_at, issue.first_os_build = first.occurred_at, first.os_build
     if last.occurred_at >= issue.last_seen_at:
         issue.last_seen_at, issue.last_os_build = last.occurred_at, last.os_build
+    devices = _IssueDevices(issue_id, {sighting.device_id for sighting in sightings})
+    counts = [devices.count(sighting) for sighting in sightings]
     issue.report_count += len(sightings)
-    issue.device_count += _new_devices(issue_id, sightings)
+    issue.device_count += devices.save()
     issue.save(
         update_fields=[
             "first_seen_at",
@@ -81,19 +93,43 @@ def _count_issue(issue_id: int, sightings: Sequence[Sighting]) -> None:
             "device_count",
         ]
     )
+    return counts
 
 
-def _new_devices(issue_id: int, sightings: Sequence[Sighting]) -> int:
-    first_seen: dict[uuid.UUID, datetime] = {}
-    for sighting in sightings:
-        if sighting.device_id != NO_DEVICE:
-            seen = first_seen.setdefault(sighting.device_id, sighting.occurred_at)
-            first_seen[sighting.device_id] = min(seen, sighting.occurred_at)
-    rows = [
-        IssueDevice(issue_id=issue_id, device_id=device_id, first_seen_at=moment)
-        for device_id, moment in first_seen.items()
-    ]
-    return len(insert_new(rows, conflict=["issue", "device_id"], returning=["device_id"]))
+class _IssueDevices:
+    """The devices of one issue that a batch is about; the issue is locked."""
+
+    def __init__(self, issue_id: int, device_ids: set[uuid.UUID]) -> None:
+        self._issue_id = issue_id
+        self._new: dict[uuid.UUID, IssueDevice] = {}
+        known = IssueDevice.objects.filter(issue_id=issue_id, device_id__in=device_ids)
+        self._known = {device.device_id: device for device in known}
+
+    def count(self, sighting: Sighting) -> int:
+        """The how-many-th report of its device on its day this is; 0 without a device."""
+        if sighting.device_id == NO_DEVICE:
+            return 0
+        device = self._known.get(sighting.device_id) or self._new.get(sighting.device_id)
+        if device is None:
+            device = IssueDevice(
+                issue_id=self._issue_id,
+                device_id=sighting.device_id,
+                first_seen_at=sighting.occurred_at,
+            )
+            self._new[sighting.device_id] = device
+        device.first_seen_at = min(device.first_seen_at, sighting.occurred_at)
+        if device.day != sighting.received_on:
+            device.day, device.day_reports = sighting.received_on, 0
+        device.day_reports += 1
+        return device.day_reports
+
+    def save(self) -> int:
+        """Write what was counted; how many devices are new."""
+        IssueDevice.objects.bulk_create(self._new.values())
+        IssueDevice.objects.bulk_update(
+            self._known.values(), ["first_seen_at", "day", "day_reports"]
+        )
+        return len(self._new)
 
 
 def _count_cells(sightings: Sequence[Sighting]) -> None:

@@ -25,6 +25,7 @@ from typing import Any
 
 import msgspec
 import zstandard
+from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
@@ -269,20 +270,27 @@ def _store(digested: Sequence[Digested], *, now: datetime) -> list[Failure]:
 
 def _store_all(digested: Sequence[Digested], *, now: datetime) -> None:
     mine = _still_leased([item.leased.row for item in digested])
-    sightings = []
-    for item in digested:
-        row = item.leased.row
-        if row.pk not in mine:
-            continue
-        placement = place(item.item, _occurrence(item), now=now)
-        row.issue_id, row.variant_id = placement.issue_id, placement.variant_id
-        _fill_row(row, item.crash)
-        sightings.append(Sighting.of(row))
-        _write_content(item, placement.receipt)
-        note_missing(item.symbols, program_id=row.program_id, now=now)
-    rows = [item.leased.row for item in digested if item.leased.row.pk in mine]
-    Report.objects.bulk_update(rows, _STORED_FIELDS)
-    count_sightings(sightings)
+    items = [item for item in digested if item.leased.row.pk in mine]
+    receipts = [_place(item, now=now) for item in items]
+    worth_storing = count_sightings(
+        [Sighting.of(item.leased.row) for item in items],
+        stored_per_day=settings.SIGNATURE_REPORTS_PER_DAY,
+    )
+    for item, receipt, is_stored in zip(items, receipts, worth_storing, strict=True):
+        item.leased.row.is_counted_only = not is_stored
+        if is_stored:
+            _write_content(item, receipt)
+        note_missing(item.symbols, program_id=item.leased.row.program_id, now=now)
+    Report.objects.bulk_update([item.leased.row for item in items], _STORED_FIELDS)
+
+
+def _place(item: Digested, *, now: datetime) -> dict[str, Any]:
+    """Put a report into its issue; the receipt of the decision."""
+    row = item.leased.row
+    placement = place(item.item, _occurrence(item), now=now)
+    row.issue_id, row.variant_id = placement.issue_id, placement.variant_id
+    _fill_row(row, item.crash)
+    return placement.receipt
 
 
 _STORED_FIELDS = [
@@ -296,6 +304,7 @@ _STORED_FIELDS = [
     "version_name",
     "version_code",
     "parser_version",
+    "is_counted_only",
     "failure_code",
     "failure_detail",
 ]

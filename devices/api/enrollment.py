@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from devices.api.auth import DeviceTokenAuthentication, IngestKeyAuthentication
+from devices.api.budget import spend_enrollment
 from devices.consent import Purpose
 from devices.identity import InvalidImei, parse_keys
 from devices.selectors.access import Sender
@@ -112,6 +113,7 @@ class EnrollView(APIView):
     def post(self, request: Request) -> Response:
         """Enroll a phone. The same phone gets the same id and a new token."""
         sender: Sender = request.auth  # type: ignore[assignment]
+        spend_enrollment(request)
         given: EnrollmentInput = decode_input(request, EnrollmentInput)
         now = timezone.now()
         try:

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from crashes.intake.report import decode_report, payload_bytes
-from crashes.models import Issue, IssueTally, Report
+from crashes.models import Issue, IssueTally, Report, ReportContent
 from crashes.services.acceptance import Acceptance, Upload, accept_reports, adopt_spool_file, spool
 from crashes.services.processing import lease_reports, list_unannounced, process_reports
 from crashes.services.reconciling import reconcile
+from devices.models import Device, Program
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 STACK = """java.lang.IllegalStateException: not attached
@@ -23,7 +24,9 @@ STACK = """java.lang.IllegalStateException: not attached
 pytestmark = pytest.mark.django_db
 
 
-def upload(text=STACK, *, report_id=None, payload_format="java_stacktrace", program_id=1):
+def upload(
+    text=STACK, *, report_id=None, payload_format="java_stacktrace", program_id=1, device_id=None
+):
     document = {
         "report_id": str(report_id or uuid.uuid4()),
         "occurred_at": "2026-11-20T10:00:00Z",
@@ -34,7 +37,7 @@ def upload(text=STACK, *, report_id=None, payload_format="java_stacktrace", prog
         "payload": {"format": payload_format, "text": text},
     }
     report = decode_report(json.dumps(document).encode())
-    return Upload(program_id, None, "Nokia G42 5G", report, payload_bytes(report.payload), NOW)
+    return Upload(program_id, device_id, "Nokia G42 5G", report, payload_bytes(report.payload), NOW)
 
 
 def work(now=NOW):
@@ -154,3 +157,27 @@ def test_the_reconciler_adopts_orphans_and_removes_what_is_finished():
 
     assert (result.adopted_reports, result.removed_files) == (1, 1)
     assert Report.objects.filter(state=Report.State.RECEIVED).count() == 1
+
+
+def test_repeats_beyond_the_budget_are_counted_and_not_stored(settings):
+    settings.SIGNATURE_REPORTS_PER_DAY = 2
+    program = Program.objects.create(name="program", created_at=NOW)
+    device = Device.objects.create(
+        id=uuid.uuid4(), program=program, enrolled_at=NOW, last_seen_at=NOW,
+        allows_development=True,
+    )  # fmt: skip
+    another_signature = STACK.replace("CartFragment", "MenuFragment")
+
+    for _ in range(2):
+        accept_reports(
+            [upload(program_id=program.pk, device_id=device.pk) for _ in range(2)]
+            + [upload(another_signature, program_id=program.pk, device_id=device.pk)]
+        )
+        work()
+
+    issue = Issue.objects.get(signature__contains="CartFragment")
+    assert (issue.report_count, issue.device_count) == (4, 1)
+    assert ReportContent.objects.filter(report__issue=issue).count() == 2
+    assert Report.objects.filter(issue=issue, is_counted_only=True, state="done").count() == 2
+    assert Report.objects.exclude(issue=issue).filter(is_counted_only=False).count() == 2
+    assert list(spool().names()) == []

@@ -15,6 +15,7 @@ from crashes.services.reconciling import reconcile
 from devices.models import Device, DeviceToken, IdentityLink
 from tests.integration.conftest import IMEI, enrollment
 from tests.integration.test_pipeline import STACK, work
+from uxp_diag.limits import limiter
 
 pytestmark = pytest.mark.django_db
 
@@ -251,3 +252,41 @@ def test_a_full_disk_refuses_before_anything_is_stored(send, device_token, monke
 
     assert (answer.status_code, answer.json()["retry"]) == (503, True)
     assert Report.objects.count() == 0
+
+
+@pytest.fixture
+def fresh_buckets():
+    limiter.cache_clear()
+    yield
+    limiter.cache_clear()
+
+
+def test_a_device_has_a_budget(send, device_token, settings, fresh_buckets):
+    settings.DEVICE_REPORTS_PER_DAY = 3
+
+    answers = [send("reports/", report(), token=device_token) for _ in range(4)]
+    batch = send("reports/batch/", json.dumps(report()).encode(), token=device_token)
+
+    assert [answer.status_code for answer in answers] == [202, 202, 202, 429]
+    assert answers[3].json()["code"] == batch.json()["code"] == "device_budget"
+    assert answers[3].json()["retry"] is True
+    assert int(answers[3]["Retry-After"]) > 20_000
+    assert Report.objects.count() == 3
+
+
+def test_a_program_has_a_budget(send, key, settings, fresh_buckets):
+    settings.PROGRAM_REPORTS_PER_SECOND = 1
+
+    codes = [send("reports/", report(), token=key).status_code for _ in range(12)]
+
+    assert codes[:10] == [202] * 10
+    assert codes[11] == 429
+
+
+def test_a_network_cannot_make_up_phones_without_end(send, key, settings, fresh_buckets):
+    settings.ENROLLMENT_LIMIT = True
+
+    codes = [send("devices/enroll/", enrollment(), token=key).status_code for _ in range(53)]
+
+    assert codes[:50] == [201] * 50
+    assert 429 in codes[50:]

@@ -1,0 +1,136 @@
+"""How much one sender may send: token buckets, exact under parallel calls.
+
+A bucket is kept as one number, the time at which it will be full again (the generic cell rate
+algorithm, ITU-T I.371). Taking from it is one step: a Lua script in Redis, or a lock in this
+process when there is no Redis. While Redis is away the process decides alone, so a limit may then
+be exceeded by as many times as there are processes, and nobody is turned away for our trouble.
+"""
+
+import contextlib
+import ipaddress
+import random
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import cache
+from hashlib import blake2b
+from typing import Protocol
+
+import redis
+from django.conf import settings
+
+_AWAY_SECONDS = 5.0
+_MOST_LOCAL = 100_000
+_JITTER = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`burst` at once, then `per_second` on average."""
+
+    per_second: float
+    burst: int
+
+
+class Limiter(Protocol):
+    """Something that hands out what a bucket holds."""
+
+    def take(self, key: str, rate: Rate, *, cost: int = 1) -> float:
+        """0.0 when the bucket had enough, else the seconds until it will have; nothing is taken.
+
+        A cost above the burst counts as the burst: it waits for a full bucket, not for ever.
+        """
+
+
+class LocalLimiter:
+    """Buckets of this process. The least recently used are forgotten beyond 100,000."""
+
+    def __init__(self, *, most: int = _MOST_LOCAL) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._full_at: OrderedDict[str, float] = OrderedDict()
+
+    def take(self, key: str, rate: Rate, *, cost: int = 1) -> float:
+        """See `Limiter`."""
+        with self._lock:
+            now = time.monotonic()
+            full_at = max(self._full_at.pop(key, now), now)
+            wanted = full_at + min(cost, rate.burst) / rate.per_second
+            wait = wanted - now - rate.burst / rate.per_second
+            self._full_at[key] = full_at if wait > _ROUNDING else wanted
+            while len(self._full_at) > self._most:
+                self._full_at.popitem(last=False)
+        return max(wait, 0.0) if wait > _ROUNDING else 0.0
+
+
+_ROUNDING = 1e-6
+
+_SCRIPT = """
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1e6
+local cost, window = tonumber(ARGV[1]), tonumber(ARGV[2])
+local full_at = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now)
+local wait = full_at + cost - now - window
+if wait > 1e-6 then return tostring(wait) end
+redis.call('SET', KEYS[1], string.format('%.6f', full_at + cost), 'PX', math.ceil((full_at + cost - now) * 1000) + 1)
+return '0'
+"""
+
+
+class RedisLimiter:
+    """Buckets that all processes share."""
+
+    def __init__(self, client: "redis.Redis", *, fallback: Limiter) -> None:
+        self._client = client
+        self._script = client.register_script(_SCRIPT)
+        self._fallback = fallback
+        self._away_until = 0.0
+
+    def take(self, key: str, rate: Rate, *, cost: int = 1) -> float:
+        """See `Limiter`."""
+        if time.monotonic() >= self._away_until:
+            with contextlib.suppress(redis.RedisError, OSError):
+                seconds = min(cost, rate.burst) / rate.per_second
+                window = rate.burst / rate.per_second
+                return float(self._script(keys=[f"limit:{key}"], args=[seconds, window]))
+            self._away_until = time.monotonic() + _AWAY_SECONDS
+        return self._fallback.take(key, rate, cost=cost)
+
+
+@cache
+def limiter() -> Limiter:
+    """The limiter of this installation."""
+    local = LocalLimiter()
+    if not settings.REDIS_URL:
+        return local
+    return RedisLimiter(connect(settings.REDIS_URL), fallback=local)
+
+
+def connect(url: str) -> "redis.Redis":
+    """A client whose callers wait for one of 32 connections, and for no answer longer than 0.5 s."""
+    pool = redis.BlockingConnectionPool.from_url(
+        url, max_connections=32, timeout=2, socket_timeout=0.5, socket_connect_timeout=0.5
+    )
+    return redis.Redis(connection_pool=pool)
+
+
+def retry_after(seconds: float) -> str:
+    """Whole seconds for `Retry-After`, spread so that those turned away do not return as one."""
+    spread = random.uniform(1.0, 1.0 + 2 * _JITTER)  # noqa: S311  no secret
+    return str(max(1, round(seconds * spread)))
+
+
+def network_key(address: str) -> str:
+    """A name for the network an address is in (/24, /48 in IPv6) that does not tell the address.
+
+    Keyed with a secret of this installation and never written down.
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    prefix = 24 if parsed.version == 4 else 48  # noqa: PLR2004  IPv4
+    network = ipaddress.ip_network(f"{parsed}/{prefix}", strict=False)
+    key = settings.SECRET_KEY.encode()[:64]
+    return blake2b(network.network_address.packed, digest_size=12, key=key).hexdigest()
