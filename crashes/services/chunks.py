@@ -35,6 +35,7 @@ LIFETIME = timedelta(hours=24)
 _SHA1 = re.compile(r"[0-9a-f]{40}")
 _READ_BYTES = 1 << 20
 _SOURCE_BUNDLE = b"SYSB"
+_IGNORED = 0
 
 
 class ChunkRefused(Exception):
@@ -101,21 +102,28 @@ def assemble(wanted: WantedFile, *, program_id: int, now: datetime) -> Assembly:
     if wanted.problem:
         return Assembly(problem=wanted.problem)
     known = _remembered(wanted.sha1, program_id)
-    missing = () if known else missing_chunks(wanted.chunks, program_id=program_id)
-    if known or missing:
-        return Assembly(known, missing=missing)
-    if _is_source_bundle(wanted, program_id):
+    if known is not None:
+        return known
+    if missing := missing_chunks(wanted.chunks, program_id=program_id):
+        return Assembly(missing=missing)
+    assembly = _assembled(wanted, program_id=program_id, now=now)
+    if assembly.problem is None and not assembly.missing:
+        _remember(wanted.sha1, program_id, assembly)
+    if not assembly.missing:
         _forget(wanted, program_id)
+    return assembly
+
+
+def _assembled(wanted: WantedFile, *, program_id: int, now: datetime) -> Assembly:
+    """What a file becomes of which all pieces are here."""
+    if _is_source_bundle(wanted, program_id):
         return Assembly(is_ignored=True)
     try:
         registration = _put_together(wanted, program_id=program_id, now=now)
     except FileNotFoundError:  # another request was faster, or the day is over
         return Assembly(missing=missing_chunks(wanted.chunks, program_id=program_id))
     except DebugFileRefused as problem:
-        _forget(wanted, program_id)
         return Assembly(problem=problem.detail)
-    _remember(wanted.sha1, program_id, registration.debug_file)
-    _forget(wanted, program_id)
     return Assembly(registration.debug_file, is_new=registration.is_new)
 
 
@@ -185,17 +193,21 @@ def _pieces(paths: Sequence[Path]) -> Iterator[bytes]:
                 yield piece
 
 
-def _remember(sha1: str, program_id: int, debug_file: DebugFile) -> None:
-    write_durably(_memory_path(sha1, program_id), str(debug_file.pk).encode())
+def _remember(sha1: str, program_id: int, assembly: Assembly) -> None:
+    number = assembly.debug_file.pk if assembly.debug_file else _IGNORED
+    write_durably(_memory_path(sha1, program_id), str(number).encode())
 
 
-def _remembered(sha1: str, program_id: int) -> DebugFile | None:
-    """The debug file that a file became lately, if it is still there."""
+def _remembered(sha1: str, program_id: int) -> Assembly | None:
+    """What a file became lately, if that is still there."""
     try:
         number = int(_memory_path(sha1, program_id).read_bytes())
     except (FileNotFoundError, ValueError):
         return None
-    return DebugFile.objects.filter(pk=number, program_id=program_id).first()
+    if number == _IGNORED:
+        return Assembly(is_ignored=True)
+    debug_file = DebugFile.objects.filter(pk=number, program_id=program_id).first()
+    return Assembly(debug_file) if debug_file else None
 
 
 def _forget(wanted: WantedFile, program_id: int) -> None:

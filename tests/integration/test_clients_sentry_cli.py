@@ -161,7 +161,9 @@ def test_a_source_bundle_does_not_fail_the_build(call, upload):
     upload(b"SYSB\x02\0\0\0PK")
 
     answer = ask(call, b"SYSB\x02\0\0\0PK")
+    again = ask(call, b"SYSB\x02\0\0\0PK")
 
+    assert again == answer
     assert (answer["state"], answer["detail"]) == ("ok", "Source bundles are not kept.")
     assert DebugFile.objects.count() == 0
 
