@@ -85,6 +85,7 @@ class Walk:
             value = self.word(place)
             if value is None:
                 return None
+            value = self.without_signature(value)
             if self.is_return_address(value):
                 return place, value
         return None

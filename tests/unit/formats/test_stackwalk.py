@@ -79,6 +79,16 @@ def test_signed_return_addresses_lose_their_signature():
     assert outline(frames) == [(0x10, CONTEXT), (0x20, POINTER), (0x30, POINTER)]
 
 
+def test_a_scan_sees_through_signatures():
+    base, stack = BASE[8], STACK[8]
+    words = [0, 0x00A5 << 48 | base + 0x30, 0, 0xFF << 56 | base + 0x40, 0]
+
+    frames = walked("arm64", {"pc": base + 0x10, "sp": stack, "x29": 1}, words)
+
+    assert outline(frames) == [(0x10, CONTEXT), (0x30, SCAN), (0x40, SCAN)]
+    assert frames[1].address == base + 0x30
+
+
 def test_android_on_32_bit_arm_has_no_frame_pointers_to_count_on():
     base, stack = BASE[4], STACK[4]
     registers = {"pc": base + 0x10, "sp": stack, "r7": stack, "r11": stack, "lr": base + 0x44}
