@@ -280,8 +280,8 @@ def _plain(pattern: str) -> str:
 def _written(pattern: str, *, after_key: bool) -> str:
     """The pattern as a person would type it, quoted where it has to be."""
     looks_special = _KEY.match(pattern) or pattern.startswith("!")
-    compares = after_key and _COMPARISON.match(pattern)
-    if re.search(r'[\s"]', pattern) or compares or (looks_special and not after_key):
+    reads_on = after_key and (pattern.startswith(":") or _COMPARISON.match(pattern))
+    if re.search(r'[\s"]', pattern) or reads_on or (looks_special and not after_key):
         return '"' + pattern.replace('"', '\\"') + '"'
     return pattern
 

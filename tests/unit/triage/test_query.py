@@ -37,6 +37,13 @@ def test_a_qualified_name_is_a_word_and_no_key():
     assert parse("android::Parcel::read").terms[0].key is None
 
 
+@pytest.mark.parametrize("value", [":", "::f", ">5", "<=x", "!x", "is:open", 'a "b"', "\\", "*"])
+def test_values_that_look_like_syntax_are_written_so_that_they_stay_values(value):
+    query = Query().plus("signature", value)
+
+    assert parse(str(query)).values("signature") == (value,)
+
+
 def test_stars_split_a_pattern_and_escaped_ones_do_not():
     assert parse("signature:*lib*foo").terms[0].pieces == ("", "lib", "foo")
     assert parse(r"signature:lib\*foo").terms[0].pieces == ("lib*foo",)
