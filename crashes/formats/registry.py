@@ -11,6 +11,7 @@ from crashes.formats import (
     acra_json,
     anr_traces,
     batterystats,
+    bugreport,
     dropbox,
     java_stacktrace,
     kernel_log,
@@ -43,6 +44,7 @@ PARSERS: Mapping[PayloadFormat, Callable[[bytes], Crash]] = MappingProxyType(
         PayloadFormat.MINIDUMP: minidump.parse,
         PayloadFormat.MICRODUMP: microdump.parse,
         PayloadFormat.BATTERYSTATS: batterystats.parse,
+        PayloadFormat.BUGREPORT: bugreport.parse,
         PayloadFormat.ACRA_JSON: acra_json.parse,
         PayloadFormat.SENTRY_EVENT: sentry_event.parse,
     }
