@@ -70,6 +70,12 @@ class CliView(APIView):
     required_scopes = dict.fromkeys(("GET", "POST", "PUT", "DELETE"), Scope.SYMBOLS)
     schema = None
 
+    def handle_exception(self, exc: Exception) -> Response:
+        """The problem as plain JSON: of any other type the client does not show the detail."""
+        response = super().handle_exception(exc)
+        response.content_type = "application/json"
+        return response
+
 
 class RootView(CliView):
     """`GET /api/0/`: who the token is (`sentry-cli info`)."""
