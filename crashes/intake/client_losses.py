@@ -16,6 +16,7 @@ from crashes.intake.client_text import number_of
 NOT_KEPT = "not_kept"
 MALFORMED = "malformed"
 TOO_LARGE = "too_large"
+OVER_BUDGET = "over_budget"
 OTHER = "other"
 
 _MAX_ENTRIES = 100

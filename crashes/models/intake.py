@@ -7,7 +7,7 @@ class ClientLoss(models.Model):
     """How often a client dropped, or we did not keep, things of one category for one reason.
 
     `client` is the SDK's name without its version, `reason` its word or ours (`not_kept`,
-    `malformed`, `too_large`); all words are from `crashes.intake.client_losses`.
+    `malformed`, `too_large`, `over_budget`); all words are from `crashes.intake.client_losses`.
     """
 
     program_id = models.BigIntegerField()

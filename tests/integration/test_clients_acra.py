@@ -12,6 +12,7 @@ from crashes.models import ClientLoss, Report
 from crashes.storage import Spool
 from devices.models import Program
 from tests.integration.test_pipeline import STACK, work
+from uxp_diag.limits import limiter
 
 pytestmark = pytest.mark.django_db
 
@@ -29,6 +30,14 @@ REPORT = {
     "USER_EMAIL": "ann@example.org",
 }
 BOUNDARY = "%&ACRA_REPORT_DIVIDER&%"
+
+
+@pytest.fixture
+def small_budget(settings):
+    settings.PROGRAM_REPORTS_PER_SECOND = 1
+    limiter.cache_clear()
+    yield
+    limiter.cache_clear()
 
 
 @pytest.fixture
@@ -155,6 +164,14 @@ def test_what_is_no_report_is_refused(send, body, content_type, status, code):
     answer = send(body, content_type=content_type)
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def test_a_spent_budget_makes_the_client_keep_its_report(send, small_budget):
+    answers = [send(REPORT) for _ in range(30)]
+
+    refused = next(answer for answer in answers if answer.status_code != 200)
+    assert (refused.status_code, refused.json()["code"]) == (503, "program_budget")
+    assert refused["Retry-After"]
 
 
 def test_a_full_disk_makes_the_client_keep_its_report(send, monkeypatch):

@@ -11,10 +11,19 @@ from crashes.storage import Spool
 from devices.models import Program
 from tests.integration.test_clients_sentry import FORM, MINIDUMP, form
 from tests.integration.test_pipeline import work
+from uxp_diag.limits import limiter
 
 pytestmark = pytest.mark.django_db
 
 DUMP = ("upload_file_minidump", "c.dmp", MINIDUMP)
+
+
+@pytest.fixture
+def small_budget(settings):
+    settings.PROGRAM_REPORTS_PER_SECOND = 1
+    limiter.cache_clear()
+    yield
+    limiter.cache_clear()
 
 
 @pytest.fixture
@@ -129,6 +138,14 @@ def test_what_cannot_be_kept_is_discarded_with_a_reason(post, body, headers, sta
 
     assert (answer.status_code, text(answer)) == (status, f"Discarded={why}")
     assert Report.objects.count() == 0
+
+
+def test_beyond_the_budget_a_dump_is_counted_and_gone(post, small_budget):
+    answers = [post(form(DUMP)) for _ in range(30)]
+
+    refused = next(answer for answer in answers if text(answer).startswith("Discarded"))
+    assert (refused.status_code, text(refused)) == (200, "Discarded=rule_program_budget")
+    assert ClientLoss.objects.get().reason == "over_budget"
 
 
 def test_a_full_disk_is_no_acceptance(post, monkeypatch):

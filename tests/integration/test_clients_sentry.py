@@ -18,6 +18,7 @@ from crashes.storage import Spool
 from devices.models import IngestKey, Program
 from tests.integration.conftest import NOW
 from tests.integration.test_pipeline import work
+from uxp_diag.limits import limiter
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +41,14 @@ EVENT = {
     },
 }
 NATIVE = {"event_id": ID, "platform": "native", "level": "fatal"}
+
+
+@pytest.fixture
+def small_budget(settings):
+    settings.PROGRAM_REPORTS_PER_SECOND = 1
+    limiter.cache_clear()
+    yield
+    limiter.cache_clear()
 
 
 @pytest.fixture
@@ -178,6 +187,20 @@ def test_what_can_never_be_kept_is_refused(post, body, status, code):
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert not answer.json()["retry"]
+
+
+def test_a_spent_budget_makes_the_client_wait_and_report_its_losses(post, small_budget):
+    bodies = [envelope(item("event", EVENT | {"event_id": f"{n:032x}"})) for n in range(1, 40)]
+    report = {
+        "discarded_events": [{"reason": "ratelimit_backoff", "category": "error", "quantity": 1}]
+    }
+
+    answers = [post("envelope", body) for body in bodies]
+
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    limit = refused["X-Sentry-Rate-Limits"]
+    assert limit == f"{refused['Retry-After']}:default;error;attachment:organization:program_budget"
+    assert post("envelope", envelope(item("client_report", report))).status_code == 200
 
 
 def test_a_full_disk_is_no_acceptance(post, monkeypatch):

@@ -33,6 +33,7 @@ MAX_DOCUMENT_BYTES: Final = 4 * _MIB
 _CLIENT = "acra"
 _REPORT_PART = "ACRA_REPORT"
 _MAX_FIELDS = 200
+_TOO_MANY = 429
 
 
 class AcraView(ClientView):
@@ -46,6 +47,12 @@ class AcraView(ClientView):
         return _take_report(request._request, sender, named_id=report_id_of(name))
 
     put = post
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """A spent budget as 503: after 429 the client would throw its report away."""
+        if isinstance(exc, Problem) and exc.status_code == _TOO_MANY:
+            exc = Problem(503, exc.code, exc.detail, retry=True, headers=exc.headers)
+        return super().handle_exception(exc)
 
 
 def _take_attachment(request: HttpRequest, sender: Sender) -> Response:

@@ -4,6 +4,7 @@ Neither client asks twice: whatever the answer is, the dump is gone afterwards. 
 people who read its text:
 
     200 CrashID=bp-UUID            it is durable, or was already
+    200 Discarded=rule_WHY         we take no more for now; it is counted and gone
     400 Discarded=malformed_WHY    it can never be kept
     401, 403 Discarded=WHY         no key, or not for this program
     413 Discarded=too_large
@@ -23,7 +24,7 @@ from crashes.api.clients.credentials import sender_of
 from crashes.api.clients.door import ClientView, Delivered, keep
 from crashes.api.clients.forms import MINIDUMP_LIMITS, Form, read_form
 from crashes.intake.client_ids import report_id_of_content
-from crashes.intake.client_losses import NOT_KEPT, LossCounter
+from crashes.intake.client_losses import NOT_KEPT, OVER_BUDGET, LossCounter
 from crashes.intake.crash_annotations import (
     MAX_ANNOTATIONS,
     annotations_in,
@@ -49,7 +50,9 @@ _WHY: Final = {
     "not_allowed": "key_of_another_program",
     "intake_unavailable": "unavailable",
     "database_away": "unavailable",
+    "program_budget": "rule_program_budget",
 }
+_TOO_MANY = 429
 
 
 class CrashpadView(ClientView):
@@ -111,14 +114,23 @@ def _keep(form: Form, annotations: dict[str, str], sender: Sender) -> str:
         client=_CLIENT,
     )
     delivered = Delivered(report, model_of_annotations(annotations), dump)
-    keep([delivered], losses.losses(), sender=sender, now=timezone.now())
+    try:
+        keep([delivered], losses.losses(), sender=sender, now=timezone.now())
+    except Problem as problem:
+        if problem.status_code == _TOO_MANY:  # it will not come again, so it is counted here
+            losses.add(OVER_BUDGET, "minidump")
+            keep([], losses.losses(), sender=sender, now=timezone.now())
+        raise
     return str(report.report_id)
 
 
 def _discarded(problem: Problem) -> HttpResponse:
     why = _WHY.get(problem.code, f"malformed_{problem.code}")
+    is_rule = problem.status_code == _TOO_MANY
     response = HttpResponse(
-        f"Discarded={why}\n", status=problem.status_code, content_type="text/plain"
+        f"Discarded={why}\n",
+        status=200 if is_rule else problem.status_code,
+        content_type="text/plain",
     )
     for name, value in problem.headers.items():
         response[name] = value

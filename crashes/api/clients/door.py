@@ -15,6 +15,7 @@ from crashes.intake.report import Report
 from crashes.services.acceptance import IntakeUnavailable, Receipt, Upload, accept_reports
 from crashes.services.client_losses import count_losses
 from crashes.tasks import ring
+from devices.api.budget import spend_reports
 from devices.selectors.access import Sender
 
 
@@ -60,7 +61,13 @@ class Delivered:
 def keep(
     delivered: Sequence[Delivered], losses: Sequence[Loss], *, sender: Sender, now: datetime
 ) -> list[Receipt]:
-    """Make the reports durable and count what was lost. Raises Problem 503."""
+    """Make the reports durable and count what was lost.
+
+    Raises Problem 503, and 429 when the program has spent its budget: the caller says it in the
+    words that its client acts on best.
+    """
+    if delivered:
+        spend_reports(sender, count=len(delivered))
     uploads = [
         Upload(
             program_id=sender.program_id,

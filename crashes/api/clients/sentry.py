@@ -38,11 +38,25 @@ _MIB = 1 << 20
 ENVELOPE_LIMITS: Final = BodyLimits(wire_bytes=20 * _MIB, unpacked_bytes=100 * _MIB, ratio=100)
 STORE_LIMITS: Final = BodyLimits(wire_bytes=2 * _MIB, unpacked_bytes=8 * _MIB, ratio=100)
 _MAX_HEADER_BYTES = 64 * 1024
+_TOO_MANY = 429
+_LIMITED = "default;error;attachment"
 _NESTED = "sentry["
 _CLIENT_LENGTH = 100
 
 
-class EnvelopeView(ClientView):
+class SentryView(ClientView):
+    """An endpoint of Sentry's SDKs."""
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """A spent budget with the header that makes an SDK wait, and report what it drops."""
+        response = super().handle_exception(exc)
+        if response.status_code == _TOO_MANY:
+            wait = response.get("Retry-After", "60")
+            response["X-Sentry-Rate-Limits"] = f"{wait}:{_LIMITED}:organization:program_budget"
+        return response
+
+
+class EnvelopeView(SentryView):
     """`POST /api/{program}/envelope/`."""
 
     def post(self, request: Request, program: int) -> Response:
@@ -62,7 +76,7 @@ class EnvelopeView(ClientView):
         return Response({"id": _answer_id(envelope, delivery)})
 
 
-class StoreView(ClientView):
+class StoreView(SentryView):
     """`POST /api/{program}/store/`: one event as JSON, from before there were envelopes."""
 
     def post(self, request: Request, program: int) -> Response:
@@ -76,7 +90,7 @@ class StoreView(ClientView):
         return Response({"id": _answer_id(envelope, delivery)})
 
 
-class MinidumpView(ClientView):
+class MinidumpView(SentryView):
     """`POST /api/{program}/minidump/`: a form with a dump, facts as JSON or in named fields."""
 
     def post(self, request: Request, program: int) -> HttpResponse:
