@@ -1,15 +1,17 @@
 """What debug files know about unwinding: from a frame's registers to its caller's.
 
 A compiler that leaves out frame pointers writes down, for every instruction, where the caller's
-registers are: call frame information. Three sources become one table per debug file:
+registers are: call frame information. Four sources become one table per debug file:
 
     .eh_frame, .debug_frame    of an ELF file (DWARF 5, section 6.4)
+    .ARM.exidx                 of one for 32-bit ARM that has neither
     STACK CFI, STACK WIN       of a Breakpad symbol file
     FUNC, PUBLIC; section headers   where code is at all: what a scan may take for a call
 
 The steps, a module for each:
 
     records     reads the text form; ELF files are brought into it by `symbolic`
+    exidx       does the same for ARM's own tables
     builder     makes sorted, gapless rows of it, each rule set stored once
     layout      how the table lies in its file, so that it can be mapped and bisected
     table       opens it and answers

@@ -18,7 +18,9 @@ from symbolic.debuginfo import Archive
 from symbolic.exceptions import SymbolicError
 
 from crashes.symbolication.elf import DebugFileFacts, DebugFileKind, identify
+from crashes.symbolication.elffile import ElfFile
 from crashes.symbolication.errors import UnreadableDebugFile
+from crashes.symbolication.unwind.exidx import arm_ranges
 from crashes.symbolication.unwind.layout import NOTHING, UNWIND_VERSION, Rows, write_table
 from crashes.symbolication.unwind.records import (
     MAX_ADDR,
@@ -62,8 +64,16 @@ def build_unwind_table(debug_fd: int, out_fd: int) -> UnwindFacts:
     with mmap.mmap(debug_fd, 0, access=mmap.ACCESS_READ) as data:
         is_text = facts.kind is DebugFileKind.BREAKPAD_SYM
         draft = _Draft.of(read_records(data if is_text else _cfi_text(data)))
+    if not is_text and not draft.ranges:
+        draft = _Draft.of(_arm_ranges(debug_fd))
     code = draft.code_rows() if is_text else _text_rows(facts)
     return _written(out_fd, facts, draft, code, is_complete=not is_text)
+
+
+def _arm_ranges(debug_fd: int) -> list[CfiRange]:
+    """ARM's own tables, which are less exact and come in where there is nothing else."""
+    with open(debug_fd, "rb", closefd=False) as file:
+        return list(arm_ranges(ElfFile(file)))
 
 
 def unwind_name(build_id: str, arch: str | None = None) -> str:
