@@ -114,6 +114,8 @@ def _is_dropbox(head: list[str]) -> bool:
 
 
 def _by_content(lines: list[str]) -> PayloadFormat | None:
+    if _begins_as_tombstone(lines):  # it may end in a piece of log, which is not what it is
+        return PayloadFormat.TOMBSTONE_TEXT
     if is_log(lines):
         return PayloadFormat.LOGCAT
     if _is_anr(lines):
@@ -132,6 +134,12 @@ def _is_anr(lines: list[str]) -> bool:
     return any(
         draft and (draft.runtime_tid is not None or draft.tid is not None) for draft in drafts
     )
+
+
+def _begins_as_tombstone(lines: list[str]) -> bool:
+    """Whether the head holds a tombstone's own lines, not ones that a log has prefixed."""
+    head = lines[:_HEAD_LINES]
+    return any(_SIGNAL_LINE.match(line) or _PID_LINE.match(line) for line in head)
 
 
 def _is_tombstone(lines: list[str]) -> bool:

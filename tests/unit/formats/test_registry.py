@@ -2,6 +2,7 @@
 
 import gzip
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -101,3 +102,13 @@ def test_a_mislabeled_payload_is_read_or_refused(payload: bytes, payload_format:
     with suppress(MalformedPayload):
         crash = parse_payload(payload_format, payload)
         assert from_json(to_json(crash)) == crash
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["android14_arm64_gwp_asan.txt", "android7_arm64_file.txt"],
+)
+def test_a_tombstone_that_ends_in_a_piece_of_log_is_a_tombstone(name):
+    payload = (Path(__file__).parents[2] / "data" / "tombstones" / name).read_bytes()
+
+    assert sniff(payload) is PayloadFormat.TOMBSTONE_TEXT
