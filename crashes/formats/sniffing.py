@@ -23,6 +23,7 @@ from crashes.stack import PayloadFormat
 
 _LOOK_AT = 256 * 1024
 _HEAD_LINES = 60
+_FIRST_LINES = 4
 _SHARE = 3
 _MINIDUMP_MAGICS = (b"MDMP", b"PMDM")
 _MICRODUMP_MARKS = ("-----BEGIN BREAKPAD MICRODUMP-----", "google-breakpad(", "google-breakpad:")
@@ -139,7 +140,8 @@ def _is_anr(lines: list[str]) -> bool:
 def _begins_as_tombstone(lines: list[str]) -> bool:
     """Whether the head holds a tombstone's own lines, not ones that a log has prefixed."""
     head = lines[:_HEAD_LINES]
-    return any(_SIGNAL_LINE.match(line) or _PID_LINE.match(line) for line in head)
+    marked = any(_SIGNAL_LINE.match(line) or _PID_LINE.match(line) for line in head)
+    return marked and not is_log(lines[:_FIRST_LINES])
 
 
 def _is_tombstone(lines: list[str]) -> bool:
