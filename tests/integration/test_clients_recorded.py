@@ -258,7 +258,7 @@ def compare(crash, event, recording):
 
 
 def test_what_is_not_kept_is_counted(replay):
-    sent = Counter()
+    sent: Counter[tuple[str, str]] = Counter()
     for recording in replay.envelopes():
         for kind, _, data in recording.items:
             if kind == "client_report":
@@ -266,7 +266,7 @@ def test_what_is_not_kept_is_counted(replay):
                     sent[lost["reason"], lost["category"]] += lost["quantity"]
             elif kind not in KEPT_ITEMS:
                 sent["not_kept", kind] += 1
-    counted = Counter()
+    counted: Counter[tuple[str, str]] = Counter()
     for reason, category, count in replay.rows(
         "SELECT reason, category, count FROM crashes_clientloss WHERE category <> 'attachment'"
     ):

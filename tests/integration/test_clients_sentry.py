@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crashes.models import ClientLoss, Report
+from crashes.models import ClientLoss, Issue, Report
 from crashes.services import acceptance
 from crashes.services.acceptance import spool
 from crashes.storage import Spool
@@ -84,6 +84,10 @@ def stored():
     return json.loads(msgspec.json.encode(Report.objects.get().content.envelope))
 
 
+def signature():
+    return Issue.objects.get().signature
+
+
 def losses():
     return {
         (loss.client, loss.reason, loss.category): loss.count for loss in ClientLoss.objects.all()
@@ -101,7 +105,7 @@ def test_an_event_becomes_a_report(post):
         "Nokia G42 5G", "V3.420", "com.example.app",
     )  # fmt: skip
     assert report.version_code == 1402
-    assert report.issue.signature == "IllegalStateException at A.b"
+    assert signature() == "IllegalStateException at A.b"
     assert report.content.raw_format == "sentry_event"
     assert stored()["annotations"]["client"] == "sentry.java.android/8.1"
 
@@ -225,7 +229,7 @@ def test_attachments_stay_with_their_event(post):
     (name, _), *_ = spool().names()
     assert b'"filename":"log.txt"' in spool().read_all(name)
     work()
-    assert Report.objects.get().issue.signature == "IllegalStateException at A.b"
+    assert signature() == "IllegalStateException at A.b"
     assert losses() == {("sentry.java.android", "not_kept", "attachment"): 1}
 
 

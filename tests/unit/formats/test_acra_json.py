@@ -1,6 +1,7 @@
 """Reports of ACRA."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from crashes.formats.errors import MalformedPayload
 from crashes.stack import CrashKind, from_json, to_json
 
 STACK = "java.lang.IllegalStateException: no\n\tat com.example.A.b(A.java:12)\n"
-REPORT = {
+REPORT: dict[str, Any] = {
     "REPORT_ID": "394b6770-fa07-4079-aa7e-330c9ad65844",
     "PACKAGE_NAME": "com.example.app",
     "APP_VERSION_CODE": 3,
