@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from datetime import date
 
-from django.db import DatabaseError, transaction
+from django.db import Error, transaction
 
 from crashes.intake.client_losses import Loss
 from crashes.models import ClientLoss
@@ -39,5 +39,5 @@ def count_losses(losses: Sequence[Loss], *, program_id: int, day: date) -> None:
                 conflict=["program_id", "client", "reason", "category", "day"],
                 add="count",
             )
-    except DatabaseError:
+    except Error:
         logger.warning("%d counts of losses could not be stored", len(rows))
