@@ -3,6 +3,9 @@
 Every line is judged by itself: a bad one is rejected with its code and never hurts its
 neighbours. The answer is in the order of the lines. The whole batch is made durable at once, so a
 batch that is answered at all has kept everything it calls accepted.
+
+A batch with an `Idempotency-Key` that is sent again within three days gets the first answer again;
+without one a replay says `duplicate` line by line. Either way nothing counts twice.
 """
 
 import re
@@ -17,8 +20,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from crashes.api.uploads import unavailable
-from crashes.intake.report import MalformedReport, decode_report, payload_bytes
+from crashes.api.uploads import unavailable, upload_of
+from crashes.intake.report import MalformedReport
 from crashes.services.acceptance import (
     Acceptance,
     IntakeUnavailable,
@@ -26,6 +29,8 @@ from crashes.services.acceptance import (
     Upload,
     accept_reports,
 )
+from crashes.services.agent_losses import count_agent_losses
+from crashes.services.batch_answers import find_answer, remember_answer
 from crashes.tasks import ring
 from devices.api.auth import SENDERS
 from devices.api.budget import spend_reports
@@ -33,10 +38,12 @@ from devices.api.consent import refuse_without_consent
 from devices.selectors.access import Sender
 from uxp_diag.api.body import BodyLimits, read_lines
 from uxp_diag.api.permissions import AnyCredential
+from uxp_diag.api.problem import Problem
 
 MAX_LINES = 500
 BATCH_LIMITS = BodyLimits(wire_bytes=8 << 20, unpacked_bytes=64 << 20)
 
+_MAX_KEY_LENGTH = 100
 _REPORT_ID = re.compile(
     rb'"report_id"\s*:\s*"([0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12})"'
 )
@@ -54,6 +61,7 @@ class BatchSchema(serializers.Serializer):
     """The answer to a batch."""
 
     results = BatchResultSchema(many=True)
+    server_time = serializers.DateTimeField()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,41 +87,41 @@ class ReportBatchView(APIView):
         """Take many reports; 200 once all that are accepted are durable."""
         sender: Sender = request.auth  # type: ignore[assignment]
         refuse_without_consent(sender)
+        remembered = find_answer(sender, batch_key(request))
+        if remembered is not None:
+            return Response(remembered)
         lines = read_lines(request._request, BATCH_LIMITS, most=MAX_LINES)
         spend_reports(sender, count=len(lines))
         judged = [_judge(line, sender) for line in lines]
         uploads = [item for item in judged if isinstance(item, Upload)]
         try:
-            receipts = iter(accept_reports(uploads) if uploads else [])
+            receipts = accept_reports(uploads) if uploads else []
         except IntakeUnavailable as problem:
             raise unavailable(problem) from problem
-        results, new = [], []
-        for item in judged:
-            if isinstance(item, Rejected):
-                results.append(_rejected(item))
-                continue
-            receipt = next(receipts)
-            results.append(_result(item, receipt))
-            if receipt.pk is not None:
-                new.append(receipt.pk)
-        ring(new)
-        return Response({"results": results})
+        count_agent_losses(uploads, receipts)
+        ring([receipt.pk for receipt in receipts if receipt.pk is not None])
+        rest = iter(receipts)
+        results = [
+            _rejected(item) if isinstance(item, Rejected) else _result(item, next(rest))
+            for item in judged
+        ]
+        answer = {"results": results, "server_time": timezone.now()}
+        return Response(remember_answer(sender, batch_key(request), answer, now=timezone.now()))
+
+
+def batch_key(request: Request) -> str:
+    """The `Idempotency-Key` of a batch; empty without one. Raises Problem 422."""
+    key = request.headers.get("Idempotency-Key", "").strip()
+    if len(key) > _MAX_KEY_LENGTH or not key.isprintable():
+        raise Problem(422, "bad_idempotency_key", "An Idempotency-Key has up to 100 characters.")
+    return key
 
 
 def _judge(line: bytes, sender: Sender) -> Upload | Rejected:
     try:
-        report = decode_report(line)
-        payload = payload_bytes(report.payload)
+        return upload_of(line, sender)
     except MalformedReport as problem:
         return Rejected(_readable_id(line), problem.code)
-    return Upload(
-        program_id=sender.program_id,
-        device_id=sender.device_id,
-        model=sender.model,
-        report=report,
-        payload=payload,
-        received_at=timezone.now(),
-    )
 
 
 def _readable_id(line: bytes) -> str | None:

@@ -12,13 +12,19 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from crashes.intake.report import MalformedReport, Report, decode_report, payload_bytes
+from crashes.intake.report import (
+    MalformedReport,
+    count_unknown_keys,
+    decode_report,
+    payload_bytes,
+)
 from crashes.services.acceptance import (
     Acceptance,
     IntakeUnavailable,
     Upload,
     accept_reports,
 )
+from crashes.services.agent_losses import count_agent_losses
 from crashes.tasks import ring
 from devices.api.auth import SENDERS
 from devices.api.budget import spend_reports
@@ -39,6 +45,7 @@ class AcceptedSchema(serializers.Serializer):
     status = serializers.ChoiceField(["accepted", "duplicate"])
     want = serializers.ListField(child=serializers.CharField())
     advice = serializers.ListField(child=serializers.DictField())
+    server_time = serializers.DateTimeField()
 
 
 class ReportUploadView(APIView):
@@ -67,28 +74,22 @@ class ReportUploadView(APIView):
         sender: Sender = request.auth  # type: ignore[assignment]
         refuse_without_consent(sender)
         spend_reports(sender, count=1)
-        report, payload = _read_report(request)
-        upload = Upload(
-            program_id=sender.program_id,
-            device_id=sender.device_id,
-            model=sender.model,
-            report=report,
-            payload=payload,
-            received_at=timezone.now(),
-        )
+        upload = _read_upload(request, sender)
         try:
             (receipt,) = accept_reports([upload])
         except IntakeUnavailable as problem:
             raise unavailable(problem) from problem
+        count_agent_losses([upload], [receipt])
         if receipt.acceptance is Acceptance.CONSENT_WITHDRAWN:
             raise consent_problem(has_withdrawn=True)
         if receipt.pk is not None:
             ring([receipt.pk])
         answer = {
-            "report_id": str(report.report_id),
+            "report_id": str(upload.report.report_id),
             "status": receipt.acceptance.value,
             "want": [],
             "advice": [],
+            "server_time": timezone.now(),
         }
         return Response(answer, status=202)
 
@@ -100,25 +101,35 @@ def unavailable(problem: IntakeUnavailable) -> Problem:
     )
 
 
-def _read_report(request: Request) -> tuple[Report, bytes]:
-    """The report and its payload. Raises Problem."""
+def upload_of(document: bytes, sender: Sender, *, payload: bytes | None = None) -> Upload:
+    """An upload from a report's JSON, with a payload beside it or in it. Raises MalformedReport."""
+    report = decode_report(document)
+    return Upload(
+        program_id=sender.program_id,
+        device_id=sender.device_id,
+        model=sender.model,
+        report=report,
+        payload=payload_bytes(report.payload) if payload is None else payload,
+        received_at=timezone.now(),
+        unknown_keys=count_unknown_keys(document),
+    )
+
+
+def _read_upload(request: Request, sender: Sender) -> Upload:
+    """The upload in a request. Raises Problem."""
     content_type = request.headers.get("Content-Type", "").strip().lower()
     raw = request._request
     try:
         if content_type.startswith("multipart/"):
-            return _from_parts(read_multipart(raw, REPORT_LIMITS))
-        report = decode_report(read_body(raw, REPORT_LIMITS))
-        return report, payload_bytes(report.payload)
+            return _from_parts(read_multipart(raw, REPORT_LIMITS), sender)
+        return upload_of(read_body(raw, REPORT_LIMITS), sender)
     except MalformedReport as problem:
         status = 400 if problem.code == "malformed_json" else 422
         raise Problem(status, problem.code, problem.detail) from None
 
 
-def _from_parts(parts: list[Part]) -> tuple[Report, bytes]:
+def _from_parts(parts: list[Part], sender: Sender) -> Upload:
     by_name = {part.name: part.content for part in reversed(parts)}
     if "report" not in by_name:
         raise Problem(422, "report_part_missing", "The multipart body has no part `report`.")
-    report = decode_report(by_name["report"])
-    if "payload" in by_name:
-        return report, by_name["payload"]
-    return report, payload_bytes(report.payload)
+    return upload_of(by_name["report"], sender, payload=by_name.get("payload"))

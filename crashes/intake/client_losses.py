@@ -17,8 +17,15 @@ NOT_KEPT = "not_kept"
 MALFORMED = "malformed"
 TOO_LARGE = "too_large"
 OVER_BUDGET = "over_budget"
+UNKNOWN_KEYS = "unknown_keys"
 OTHER = "other"
 
+AGENT = "agent"
+"""Our own agent on the phones, as a client."""
+
+_AGENT_REASONS = frozenset(
+    {"queue_full", "too_old", "too_large", "os_rate_limit", "no_consent", "storage_error"}
+)
 _MAX_ENTRIES = 100
 _MAX_QUANTITY = 1_000_000
 _REASONS = frozenset(
@@ -94,6 +101,17 @@ class LossCounter:
             Loss(self._client, reason, category, count)
             for (reason, category), count in sorted(self._counts.items())
         ]
+
+
+def losses_of_agent(discarded: Mapping[str, int], *, unknown_keys: int) -> list[Loss]:
+    """What our own agent says it had to throw away, and what we dropped of its report."""
+    counts: Counter[str] = Counter()
+    for reason, count in discarded.items():
+        counts[_known(reason, _AGENT_REASONS)] += count
+    losses = [Loss(AGENT, reason, "report", count) for reason, count in sorted(counts.items())]
+    if unknown_keys:
+        losses.append(Loss(AGENT, UNKNOWN_KEYS, "report", unknown_keys))
+    return [loss for loss in losses if loss.count]
 
 
 def _known(word: Any, words: frozenset[str]) -> str:

@@ -6,7 +6,7 @@ bytes; nothing looks inside it before a worker does. Lengths are in characters.
 
 import base64
 import binascii
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -76,11 +76,18 @@ class Payload(msgspec.Struct, frozen=True):
     base64: str | None = None
 
 
+Discarded = Annotated[
+    dict[Text40, Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]], msgspec.Meta(max_length=20)
+]
+
+
 class Report(msgspec.Struct, frozen=True):
     """One occurrence on one device.
 
-    `annotations` are facts of clients that exist already which have no field here: short texts by
-    the client's own name for them.
+    `sent_at` is the device's clock when it sends; with it a clock that is off can be set right.
+    `sent_boot_id` is the boot it sends in. `discarded` says what the device had to throw away
+    since its last report, by reason. `annotations` are facts of clients that exist already which
+    have no field here: short texts by the client's own name for them.
     """
 
     report_id: UUID
@@ -94,6 +101,9 @@ class Report(msgspec.Struct, frozen=True):
     network: Network = Network()
     battery: Battery = Battery()
     payload: Payload = Payload()
+    sent_at: datetime | None = None
+    sent_boot_id: Text100 = ""
+    discarded: Discarded = {}
     annotations: Annotations = {}
 
 
@@ -110,6 +120,25 @@ def decode_report(document: bytes) -> Report:
         raise MalformedReport("invalid_field", _without_values(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise MalformedReport("malformed_json", "the report is not valid JSON") from None
+
+
+_KNOWN_KEYS = {field.name: field for field in msgspec.structs.fields(Report)}
+_Keys = dict[str, msgspec.Raw]
+_keys_decoder = msgspec.json.Decoder(_Keys)
+
+
+def count_unknown_keys(document: bytes) -> int:
+    """How many keys of a report, and of the objects in it, are none of ours and were dropped."""
+    keys = _keys_decoder.decode(document)
+    count = 0
+    for name, value in keys.items():
+        known = _KNOWN_KEYS.get(name)
+        if known is None:
+            count += 1
+        elif isinstance(known.type, type) and issubclass(known.type, msgspec.Struct):
+            inner = {field.name for field in msgspec.structs.fields(known.type)}
+            count += sum(key not in inner for key in _keys_decoder.decode(value))
+    return count
 
 
 def without_nul(value: Any) -> Any:
@@ -142,25 +171,49 @@ def payload_bytes(payload: Payload) -> bytes:
 
 
 def occurred_at(report: Report, *, received_at: datetime) -> datetime:
-    """The moment of the occurrence in UTC, as the device's clock told it.
+    """The moment of the occurrence in UTC: what the device's clock said, set right if it was off.
 
-    A clock that was not set (before 2015) or runs ahead by more than a day is not believed: then
-    it is the moment of arrival. See payloads.md 4.7; part of the envelope keeps the original.
+    A device that says when it sends shows how far its clock is off; beyond a minute the
+    difference is applied, unless it has booted since, as a clock may change then. What is still
+    before 2015 or more than a day ahead is not believed: then it is the moment of arrival. The
+    envelope keeps the device's own words (payloads.md 4.7).
     """
-    said = report.occurred_at
+    said = _utc(report.occurred_at)
     if said is None:
         return received_at
+    offset = _clock_offset(report, received_at)
     try:
-        said = said.replace(tzinfo=UTC) if said.tzinfo is None else said.astimezone(UTC)
-    except OverflowError:  # in the first or last hours that a calendar knows
+        said += offset
+    except OverflowError:
         return received_at
-    ahead = (said - received_at).total_seconds() > 24 * 3600
-    if said.year < _FIRST_BELIEVABLE_YEAR or ahead:
+    if said.year < _FIRST_BELIEVABLE_YEAR or said - received_at > _FURTHEST_AHEAD:
         return received_at
     return said
 
 
 _FIRST_BELIEVABLE_YEAR = 2015
+_FURTHEST_AHEAD = timedelta(days=1)
+_CLOCK_TOLERANCE = timedelta(seconds=60)
+
+
+def _clock_offset(report: Report, received_at: datetime) -> timedelta:
+    """How much the device's clock was behind; zero when it is nearly right or cannot be told."""
+    sent_at = _utc(report.sent_at)
+    has_booted = bool(report.sent_boot_id and report.sent_boot_id != report.boot_id)
+    if sent_at is None or has_booted:
+        return timedelta()
+    offset = received_at - sent_at
+    return offset if abs(offset) > _CLOCK_TOLERANCE else timedelta()
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    """A moment in UTC; one without a zone is UTC, one at the calendar's edge is none."""
+    if moment is None:
+        return None
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        return None
 
 
 def envelope_of(report: Report) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What never became a report, counted by day."""
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
 
@@ -27,3 +28,23 @@ class ClientLoss(models.Model):
 
     def __str__(self) -> str:
         return f"{self.count} {self.category} {self.reason} by {self.client} on {self.day}"
+
+
+class BatchAnswer(models.Model):
+    """The answer to a batch with an idempotency key, kept for replays."""
+
+    program_id = models.BigIntegerField()
+    device_id = models.UUIDField()
+    key = models.CharField(max_length=100)
+    answer = models.JSONField(encoder=DjangoJSONEncoder)
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["program_id", "device_id", "key"], name="batch_answer_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"answer to batch {self.key} of device {self.device_id}"

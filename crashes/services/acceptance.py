@@ -63,7 +63,10 @@ class Acceptance(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One report on its way in. `device_id` is None without enrollment."""
+    """One report on its way in. `device_id` is None without enrollment.
+
+    `unknown_keys` counts the keys that were dropped because we have no word for them.
+    """
 
     program_id: int
     device_id: uuid.UUID | None
@@ -71,6 +74,7 @@ class Upload:
     report: ReportDocument
     payload: bytes
     received_at: datetime
+    unknown_keys: int = 0
 
     @property
     def key(self) -> tuple[int, uuid.UUID, uuid.UUID]:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from crashes.models import Report
 from crashes.services.acceptance import adopt_spool_file, spool
+from crashes.services.batch_answers import forget_old_answers
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,8 @@ class Reconciliation:
 
 
 def reconcile(*, now: datetime, settled_after: timedelta = _SETTLED_AFTER) -> Reconciliation:
-    """Adopt what no row names, remove what nobody needs."""
+    """Adopt what no row names, remove what nobody needs, forget what nobody will ask for."""
+    forget_old_answers(now=now)
     limit = (now - settled_after).timestamp()
     names = [name for name, changed in spool().names() if changed <= limit]
     adopted = removed = 0

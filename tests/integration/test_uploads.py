@@ -3,13 +3,14 @@
 import gzip
 import json
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.apps import apps
 from django.db import OperationalError
+from django.utils import timezone
 
-from crashes.models import Report
+from crashes.models import BatchAnswer, ClientLoss, Report
 from crashes.services.acceptance import spool
 from crashes.services.reconciling import reconcile
 from devices.models import Device, DeviceToken, IdentityLink
@@ -74,9 +75,13 @@ def test_an_upload_is_accepted_once(send, device_token):
     again = send("reports/", document, token=device_token)
 
     assert first.status_code == again.status_code == 202
-    assert first.json() == {
-        "report_id": document["report_id"], "status": "accepted", "want": [], "advice": [],
-    }  # fmt: skip
+    assert first.json() | {"server_time": None} == {
+        "report_id": document["report_id"],
+        "status": "accepted",
+        "want": [],
+        "advice": [],
+        "server_time": None,
+    }
     assert again.json()["status"] == "duplicate"
 
 
@@ -290,3 +295,84 @@ def test_a_network_cannot_make_up_phones_without_end(send, key, settings, fresh_
 
     assert codes[:50] == [201] * 50
     assert 429 in codes[50:]
+
+
+def test_a_batch_with_a_key_gets_the_same_answer_again(send, device_token):
+    body = b"\n".join([json.dumps(report()).encode(), b"{", json.dumps(report()).encode()])
+    headers = {"Idempotency-Key": "batch-1"}
+
+    first = send("reports/batch/", body, token=device_token, **headers)
+    again = send("reports/batch/", body, token=device_token, **headers)
+    other = send("reports/batch/", body, token=device_token, **{"Idempotency-Key": "batch-2"})
+
+    assert again.json()["results"] == first.json()["results"]
+    assert [item["status"] for item in other.json()["results"]] == [
+        "duplicate", "rejected", "duplicate",
+    ]  # fmt: skip
+    assert Report.objects.count() == 2
+
+
+def test_the_key_of_one_device_says_nothing_to_another(send, key, device_token):
+    body = json.dumps(report()).encode()
+    headers = {"Idempotency-Key": "batch-1"}
+    send("reports/batch/", body, token=device_token, **headers)
+
+    answer = send("reports/batch/", body, token=key, **headers)
+
+    assert answer.json()["results"][0]["status"] == "accepted"
+
+
+def test_remembered_answers_are_forgotten_after_three_days(send, device_token):
+    body = json.dumps(report()).encode()
+    send("reports/batch/", body, token=device_token, **{"Idempotency-Key": "batch-1"})
+
+    reconcile(now=datetime(2100, 1, 1, tzinfo=UTC))
+
+    assert BatchAnswer.objects.count() == 0
+
+
+@pytest.mark.parametrize("key_text", ["x" * 101, "a\tb"])
+def test_a_strange_batch_key_is_refused(send, device_token, key_text):
+    answer = send("reports/batch/", b"{}", token=device_token, **{"Idempotency-Key": key_text})
+
+    assert answer.json()["code"] == "bad_idempotency_key"
+
+
+def test_what_the_agent_lost_is_counted_once(send, device_token):
+    document = report(
+        discarded={"queue_full": 3, "os_rate_limit": 2, "made up": 1},
+        new_key=1,
+        app={"package": "com.example.app", "colour": "red"},
+    )
+
+    for _ in range(2):
+        send("reports/", document, token=device_token)
+
+    counts = dict(ClientLoss.objects.values_list("reason", "count"))
+    assert counts == {"queue_full": 3, "os_rate_limit": 2, "other": 1, "unknown_keys": 2}
+
+
+@pytest.mark.parametrize(
+    ("behind", "boots", "minutes_off"),
+    [
+        (timedelta(hours=3), ("a", "a"), 0),
+        (timedelta(days=-400), ("a", ""), 0),
+        (timedelta(seconds=20), ("a", "a"), 1),
+        (timedelta(hours=3), ("a", "b"), 180),
+    ],
+)
+def test_a_clock_that_is_off_is_set_right(send, device_token, behind, boots, minutes_off):
+    now = timezone.now()
+    happened = now - timedelta(hours=1)
+    document = report(
+        occurred_at=(happened - behind).isoformat(),
+        sent_at=(now - behind).isoformat(),
+        boot_id=boots[0],
+        sent_boot_id=boots[1],
+    )
+
+    answer = send("reports/", document, token=device_token)
+
+    stored = Report.objects.get()
+    assert abs(stored.occurred_at - happened) <= timedelta(minutes=minutes_off, seconds=5)
+    assert answer.json()["server_time"]
