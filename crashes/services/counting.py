@@ -5,14 +5,14 @@ that two workers never wait for each other in a circle.
 """
 
 import uuid
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from crashes.models import Issue, IssueDevice, IssueTally, Report
 from crashes.models.report import NO_DEVICE
-from uxp_diag.db import insert_adding
+from uxp_diag.db import insert_adding, update_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,79 +57,85 @@ def count_sightings(sightings: Sequence[Sighting], *, stored_per_day: int) -> li
     A device's repeats of one issue beyond `stored_per_day` (days of the server's clock) are
     counted like all others and not worth storing. Runs inside a transaction.
     """
-    by_issue: dict[int, list[int]] = defaultdict(list)
-    for position, sighting in enumerate(sightings):
-        by_issue[sighting.issue_id].append(position)
-    worth_storing = [True] * len(sightings)
-    for issue_id in sorted(by_issue):  # the lock on the issue comes first, in one order
-        positions = by_issue[issue_id]
-        counts = _count_issue(issue_id, [sightings[position] for position in positions])
-        for position, count in zip(positions, counts, strict=True):
-            worth_storing[position] = count <= stored_per_day
-    _count_cells(sightings)
-    return worth_storing
-
-
-def _count_issue(issue_id: int, sightings: Sequence[Sighting]) -> list[int]:
-    """Count under the issue's lock; the how-many-th of its device today each sighting is."""
-    issue = Issue.objects.select_for_update().get(pk=issue_id)
-    first = min(sightings, key=lambda sighting: sighting.occurred_at)
-    last = max(sightings, key=lambda sighting: sighting.occurred_at)
-    if first.occurred_at < issue.first_seen_at:
-        issue.first_seen_at, issue.first_os_build = first.occurred_at, first.os_build
-    if last.occurred_at >= issue.last_seen_at:
-        issue.last_seen_at, issue.last_os_build = last.occurred_at, last.os_build
-    devices = _IssueDevices(issue_id, {sighting.device_id for sighting in sightings})
+    if not sightings:
+        return []
+    issues = _locked_issues({sighting.issue_id for sighting in sightings})
+    devices = _IssueDevices(sightings)
     counts = [devices.count(sighting) for sighting in sightings]
-    issue.report_count += len(sightings)
-    issue.device_count += devices.save()
-    issue.save(
-        update_fields=[
-            "first_seen_at",
-            "first_os_build",
-            "last_seen_at",
-            "last_os_build",
-            "report_count",
-            "device_count",
-        ]
-    )
-    return counts
+    for sighting in sightings:
+        _see(issues[sighting.issue_id], sighting)
+    for issue_id, new_devices in devices.save().items():
+        issues[issue_id].device_count += new_devices
+    update_rows(issues.values(), _COUNTED)
+    _count_cells(sightings)
+    return [count <= stored_per_day for count in counts]
+
+
+_COUNTED = (
+    "first_seen_at",
+    "first_os_build",
+    "last_seen_at",
+    "last_os_build",
+    "report_count",
+    "device_count",
+)
+
+
+def _locked_issues(issue_ids: set[int]) -> dict[int, Issue]:
+    """The issues, locked in the order of their numbers."""
+    wanted = Issue.objects.select_for_update().filter(pk__in=issue_ids).order_by("pk")
+    return {issue.pk: issue for issue in wanted}
+
+
+def _see(issue: Issue, sighting: Sighting) -> None:
+    if sighting.occurred_at < issue.first_seen_at:
+        issue.first_seen_at, issue.first_os_build = sighting.occurred_at, sighting.os_build
+    if sighting.occurred_at >= issue.last_seen_at:
+        issue.last_seen_at, issue.last_os_build = sighting.occurred_at, sighting.os_build
+    issue.report_count += 1
 
 
 class _IssueDevices:
-    """The devices of one issue that a batch is about; the issue is locked."""
+    """The devices of a batch by the issues they met; the issues are locked."""
 
-    def __init__(self, issue_id: int, device_ids: set[uuid.UUID]) -> None:
-        self._issue_id = issue_id
-        self._new: dict[uuid.UUID, IssueDevice] = {}
-        known = IssueDevice.objects.filter(issue_id=issue_id, device_id__in=device_ids)
-        self._known = {device.device_id: device for device in known}
+    def __init__(self, sightings: Sequence[Sighting]) -> None:
+        self._new: dict[tuple[int, uuid.UUID], IssueDevice] = {}
+        known = IssueDevice.objects.filter(
+            issue_id__in={sighting.issue_id for sighting in sightings},
+            device_id__in={sighting.device_id for sighting in sightings} - {NO_DEVICE},
+        )
+        self._known = {(device.issue_id, device.device_id): device for device in known}
+        self._counted: dict[tuple[int, uuid.UUID], IssueDevice] = {}
 
     def count(self, sighting: Sighting) -> int:
         """The how-many-th report of its device on its day this is; 0 without a device."""
         if sighting.device_id == NO_DEVICE:
             return 0
-        device = self._known.get(sighting.device_id) or self._new.get(sighting.device_id)
-        if device is None:
-            device = IssueDevice(
-                issue_id=self._issue_id,
-                device_id=sighting.device_id,
-                first_seen_at=sighting.occurred_at,
-            )
-            self._new[sighting.device_id] = device
+        device = self._device(sighting)
         device.first_seen_at = min(device.first_seen_at, sighting.occurred_at)
         if device.day != sighting.received_on:
             device.day, device.day_reports = sighting.received_on, 0
         device.day_reports += 1
         return device.day_reports
 
-    def save(self) -> int:
-        """Write what was counted; how many devices are new."""
+    def _device(self, sighting: Sighting) -> IssueDevice:
+        key = (sighting.issue_id, sighting.device_id)
+        known = self._known.get(key)
+        if known is not None:
+            return self._counted.setdefault(key, known)
+        if key not in self._new:
+            self._new[key] = IssueDevice(
+                issue_id=sighting.issue_id,
+                device_id=sighting.device_id,
+                first_seen_at=sighting.occurred_at,
+            )
+        return self._new[key]
+
+    def save(self) -> Counter[int]:
+        """Write what was counted; how many devices are new, by issue."""
         IssueDevice.objects.bulk_create(self._new.values())
-        IssueDevice.objects.bulk_update(
-            self._known.values(), ["first_seen_at", "day", "day_reports"]
-        )
-        return len(self._new)
+        update_rows(self._counted.values(), ["first_seen_at", "day", "day_reports"])
+        return Counter(issue_id for issue_id, _ in self._new)
 
 
 def _count_cells(sightings: Sequence[Sighting]) -> None:
