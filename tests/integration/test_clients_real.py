@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import require_program
+from tests.conftest import require_program, skip_or_fail
 from tests.journeys.platform import ROOT, Platform
 
 pytestmark = pytest.mark.own_servers
@@ -28,7 +28,7 @@ sentry_sdk.init(
 def read(box):
     secret = "my secret value"
     return box["entry"]
-sentry_sdk.set_user({"email": "ann@example.org"})
+sentry_sdk.set_user({"email": "owner@example.org"})
 try:
     read(None)
 except TypeError:
@@ -63,7 +63,7 @@ def find_cli():
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory):
     if not has_sdk() and find_cli() is None:
-        pytest.skip("neither sentry-sdk nor sentry-cli is installed")
+        skip_or_fail("existing clients: neither sentry-sdk nor sentry-cli is installed")
     made = Platform(tmp_path_factory.mktemp("real"))
     made.prepare()
     made.start_web()
@@ -92,7 +92,7 @@ def reports(platform, token):
 @pytest.fixture
 def sdk():
     if not has_sdk():
-        pytest.skip("sentry-sdk is not installed")
+        skip_or_fail("existing clients: sentry-sdk is not installed")
 
     def run(program, dsn):
         return subprocess.run(
@@ -147,7 +147,7 @@ def test_the_python_sdk_lives_on_without_a_good_key(sdk, platform, token, dsn):
 def cli(platform, token, dsn, tmp_path):
     program = find_cli()
     if program is None:
-        pytest.skip("sentry-cli is not installed")
+        skip_or_fail("existing clients: sentry-cli is not installed")
 
     def run(*arguments, token=token):
         settings = {
