@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Count
 
@@ -44,15 +44,58 @@ class Placement:
     receipt: dict[str, Any]
 
 
+class Placer:
+    """Finds the issues of a batch of crashes, or makes them.
+
+    Stacks that were seen before are looked up together; most of a batch is nothing else. Runs
+    inside a transaction.
+    """
+
+    def __init__(self, batch: Iterable[tuple[GroupingInput, Occurrence]]) -> None:
+        keys: dict[int, set[str]] = defaultdict(set)
+        for item, occurrence in batch:
+            keys[occurrence.program_id].add(item.exact_key)
+        self._known = {
+            (program_id, key): variant
+            for program_id, wanted in keys.items()
+            for key, variant in _known_variants(wanted, program_id).items()
+        }
+
+    def place(self, item: GroupingInput, occurrence: Occurrence, *, now: datetime) -> Placement:
+        """The issue of one crash of the batch, made if it is a new one."""
+        key = (occurrence.program_id, item.exact_key)
+        known = self._known.get(key)
+        if known is not None:
+            return _repeat(known, item)
+        placement = _place_new(item, occurrence, now=now)
+        self._known[key] = _Known(placement.variant_id, placement.issue_id)
+        return placement
+
+
 def place(item: GroupingInput, occurrence: Occurrence, *, now: datetime) -> Placement:
     """The issue of one crash, made if it is a new one. Runs inside a transaction."""
-    known = _known_variant(item, occurrence.program_id)
-    if known is not None:
-        return _repeat(known, item)
+    return Placer([(item, occurrence)]).place(item, occurrence, now=now)
+
+
+class _Known(NamedTuple):
+    """A variant that is stored already."""
+
+    variant_id: int
+    issue_id: int
+
+
+def _known_variants(exact_keys: Iterable[str], program_id: int) -> dict[str, _Known]:
+    rows = StackVariant.objects.filter(
+        program_id=program_id, mechanism=CURRENT, exact_key__in=exact_keys
+    ).values_list("exact_key", "id", "issue_id")
+    return {key: _Known(variant_id, issue_id) for key, variant_id, issue_id in rows}
+
+
+def _place_new(item: GroupingInput, occurrence: Occurrence, *, now: datetime) -> Placement:
     lock_name(f"grouping/{occurrence.program_id}/{item.scope}")
-    known = _known_variant(item, occurrence.program_id)  # somebody may have been faster
-    if known is not None:
-        return _repeat(known, item)
+    known = _known_variants([item.exact_key], occurrence.program_id)
+    if known:  # somebody was faster
+        return _repeat(known[item.exact_key], item)
     candidates, stats = _candidates(item, occurrence.program_id)
     decision = MECHANISM.best_match(item, list(candidates.values()), stats)
     issue_id = _issue_for(item, occurrence, decision, now=now)
@@ -71,24 +114,14 @@ def place(item: GroupingInput, occurrence: Occurrence, *, now: datetime) -> Plac
     return Placement(issue_id, variant.pk, receipt)
 
 
-def _known_variant(item: GroupingInput, program_id: int) -> StackVariant | None:
-    return (
-        StackVariant.objects.filter(
-            program_id=program_id, mechanism=item.mechanism, exact_key=item.exact_key
-        )
-        .only("id", "issue_id")
-        .first()
-    )
-
-
-def _repeat(variant: StackVariant, item: GroupingInput) -> Placement:
+def _repeat(variant: _Known, item: GroupingInput) -> Placement:
     receipt = {
         "mechanism": item.mechanism,
         "score": 1.0,
         "matched": "exact",
         "explanation": [*item.explanation, "Seen before: the same stack has this issue."],
     }
-    return Placement(variant.issue_id, variant.pk, receipt)
+    return Placement(variant.issue_id, variant.variant_id, receipt)
 
 
 def _scope_hash(item: GroupingInput, program_id: int) -> int:

@@ -38,7 +38,7 @@ from crashes.models import Report, ReportContent
 from crashes.services.acceptance import spool
 from crashes.services.blobs import blobs
 from crashes.services.counting import Sighting, count_sightings
-from crashes.services.grouping import MECHANISM, Occurrence, place
+from crashes.services.grouping import MECHANISM, Occurrence, Placer
 from crashes.services.sandboxes import sandbox
 from crashes.services.symbols import note_missing, symbolicate_crash
 from crashes.stack import Crash, CrashKind, PayloadFormat, from_json, to_json
@@ -271,7 +271,8 @@ def _store(digested: Sequence[Digested], *, now: datetime) -> list[Failure]:
 def _store_all(digested: Sequence[Digested], *, now: datetime) -> None:
     mine = _still_leased([item.leased.row for item in digested])
     items = [item for item in digested if item.leased.row.pk in mine]
-    receipts = [_place(item, now=now) for item in items]
+    placer = Placer((item.item, _occurrence(item)) for item in items)
+    receipts = [_place(item, placer, now=now) for item in items]
     worth_storing = count_sightings(
         [Sighting.of(item.leased.row) for item in items],
         stored_per_day=settings.SIGNATURE_REPORTS_PER_DAY,
@@ -284,10 +285,10 @@ def _store_all(digested: Sequence[Digested], *, now: datetime) -> None:
     Report.objects.bulk_update([item.leased.row for item in items], _STORED_FIELDS)
 
 
-def _place(item: Digested, *, now: datetime) -> dict[str, Any]:
+def _place(item: Digested, placer: Placer, *, now: datetime) -> dict[str, Any]:
     """Put a report into its issue; the receipt of the decision."""
     row = item.leased.row
-    placement = place(item.item, _occurrence(item), now=now)
+    placement = placer.place(item.item, _occurrence(item), now=now)
     row.issue_id, row.variant_id = placement.issue_id, placement.variant_id
     _fill_row(row, item.crash)
     return placement.receipt
