@@ -51,8 +51,8 @@ def insert_adding(objects: Sequence[models.Model], *, conflict: Sequence[str], a
         cursor.execute(statement, parameters)
 
 
-def update_rows(objects: Collection[models.Model], fields: Sequence[str]) -> None:
-    """Write these fields of rows that are there, each row by its key.
+def update_rows(objects: Collection[models.Model], fields: Sequence[str], **same: Any) -> None:
+    """Write these fields of rows that are there, each row by its key, and `same` values to all.
 
     One prepared statement for all of them, sent together: a fifth of what the CASE of
     `bulk_update` costs for fifty rows.
@@ -61,16 +61,14 @@ def update_rows(objects: Collection[models.Model], fields: Sequence[str]) -> Non
         return
     model = type(next(iter(objects)))
     changed: list[Any] = [model._meta.get_field(name) for name in fields]
-    key: Any = model._meta.pk
-    sets = ", ".join(f"{name} = %s" for name in _columns(model, fields))
-    table, key_name = map(connection.ops.quote_name, (model._meta.db_table, key.column))
-    rows = [
-        [
-            field.get_db_prep_save(getattr(item, field.attname), connection)
-            for field in (*changed, key)
-        ]
-        for item in objects
+    constant = [
+        model._meta.get_field(name).get_db_prep_save(value, connection)
+        for name, value in same.items()
     ]
+    key: Any = model._meta.pk
+    sets = ", ".join(f"{name} = %s" for name in _columns(model, [*same, *fields]))
+    table, key_name = map(connection.ops.quote_name, (model._meta.db_table, key.column))
+    rows = [[*constant, *(_prepared(item, field) for field in (*changed, key))] for item in objects]
     with connection.cursor() as cursor:
         cursor.executemany(f"UPDATE {table} SET {sets} WHERE {key_name} = %s", rows)  # noqa: S608
 
@@ -96,13 +94,13 @@ def _insert(
     columns = ", ".join(quote(str(field.column)) for field in fields)
     row = f"({', '.join(['%s'] * len(fields))})"
     rows = ", ".join([row] * len(objects))
-    parameters = [
-        field.get_db_prep_save(getattr(item, field.attname), connection)
-        for item in objects
-        for field in fields
-    ]
+    parameters = [_prepared(item, field) for item in objects for field in fields]
     table = quote(model._meta.db_table)
     return f"INSERT INTO {table} ({columns}) VALUES {rows}", parameters  # noqa: S608
+
+
+def _prepared(item: models.Model, field: "models.Field[Any, Any]") -> Any:
+    return field.get_db_prep_save(getattr(item, field.attname), connection)
 
 
 def _columns(model: type[models.Model], names: Sequence[str]) -> list[str]:

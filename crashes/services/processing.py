@@ -43,6 +43,7 @@ from crashes.services.sandboxes import sandbox
 from crashes.services.symbols import note_missing, symbolicate_crash
 from crashes.stack import Crash, CrashKind, PayloadFormat, from_json, to_json
 from crashes.symbolication.frames import SymbolicationResult
+from uxp_diag.db import update_rows
 from uxp_diag.sandbox import JobRefused, SandboxFailure
 
 logger = logging.getLogger(__name__)
@@ -277,12 +278,15 @@ def _store_all(digested: Sequence[Digested], *, now: datetime) -> None:
         [Sighting.of(item.leased.row) for item in items],
         stored_per_day=settings.SIGNATURE_REPORTS_PER_DAY,
     )
+    contents = []
     for item, receipt, is_stored in zip(items, receipts, worth_storing, strict=True):
         item.leased.row.is_counted_only = not is_stored
         if is_stored:
-            _write_content(item, receipt)
+            contents.append(_content(item, receipt))
         note_missing(item.symbols, program_id=item.leased.row.program_id, now=now)
-    Report.objects.bulk_update([item.leased.row for item in items], _STORED_FIELDS)
+    _write_contents(contents)
+    rows = [item.leased.row for item in items]
+    update_rows(rows, _STORED_FIELDS, **_DONE)
 
 
 def _place(item: Digested, placer: Placer, *, now: datetime) -> dict[str, Any]:
@@ -294,21 +298,24 @@ def _place(item: Digested, placer: Placer, *, now: datetime) -> dict[str, Any]:
     return placement.receipt
 
 
-_STORED_FIELDS = [
-    "state",
-    "leased_until",
-    "lease_id",
+_STORED_FIELDS = (
     "issue",
     "variant",
     "process",
     "package",
     "version_name",
     "version_code",
-    "parser_version",
     "is_counted_only",
-    "failure_code",
-    "failure_detail",
-]
+)
+_DONE = {
+    "state": Report.State.DONE,
+    "leased_until": None,
+    "lease_id": None,
+    "spool_file": "",  # the file itself goes after the commit
+    "parser_version": PARSER_VERSION,
+    "failure_code": "",
+    "failure_detail": "",
+}
 
 
 def _still_leased(rows: Sequence[Report]) -> set[int]:
@@ -334,30 +341,42 @@ def _occurrence(item: Digested) -> Occurrence:
 
 
 def _fill_row(row: Report, crash: Crash) -> None:
-    row.state = Report.State.DONE
-    row.leased_until = row.lease_id = None
-    row.failure_code = row.failure_detail = ""
     row.process = (crash.process or "")[:200]
     row.package = (crash.package or "")[:200]
     row.version_name = (crash.version_name or "")[:100]
     row.version_code = crash.version_code
-    row.parser_version = PARSER_VERSION
 
 
-def _write_content(item: Digested, receipt: dict[str, Any]) -> None:
+def _content(item: Digested, receipt: dict[str, Any]) -> ReportContent:
     raw, raw_blob = _keep_raw(item.leased.payload)
-    ReportContent.objects.update_or_create(
+    return ReportContent(
         report_id=item.leased.row.pk,
-        defaults={
-            "envelope": item.leased.envelope,
-            "crash": pack_json(to_json(item.crash)),
-            "grouping": receipt,
-            "raw": raw,
-            "raw_blob": raw_blob,
-            "raw_format": _format(item.leased).value,
-            "raw_bytes": len(item.leased.payload),
-        },
+        envelope=item.leased.envelope,
+        crash=pack_json(to_json(item.crash)),
+        grouping=receipt,
+        raw=raw,
+        raw_blob=raw_blob,
+        raw_format=_format(item.leased).value,
+        raw_bytes=len(item.leased.payload),
     )
+
+
+def _write_contents(contents: Sequence[ReportContent]) -> None:
+    """Keep the large part of reports, in place of one that an earlier try left."""
+    ReportContent.objects.bulk_create(
+        contents, update_conflicts=True, unique_fields=["report"], update_fields=_CONTENT_FIELDS
+    )
+
+
+_CONTENT_FIELDS = (
+    "envelope",
+    "crash",
+    "grouping",
+    "raw",
+    "raw_blob",
+    "raw_format",
+    "raw_bytes",
+)
 
 
 def _keep_raw(payload: bytes) -> tuple[bytes | None, str]:
@@ -388,6 +407,7 @@ def _record_failure(failure: Failure, *, now: datetime) -> None:
                 lease_id=None,
                 failure_code=failure.code[:60],
                 failure_detail=_printable(failure.detail)[:500],
+                spool_file="" if quarantined else row.spool_file,
             )
             if changed and quarantined:
                 _keep_quarantined(row)
@@ -416,15 +436,16 @@ def _keep_quarantined(row: Report) -> None:
 
 
 def _clean_spool(names: set[str]) -> None:
-    """Remove the spool files that no unfinished report needs."""
+    """Remove the spool files that no unfinished report needs; finished ones name them no more.
+
+    Dying in between is harmless: the reconciler finds a file without rows and nothing new in it.
+    """
     unfinished = Report.objects.filter(
         spool_file__in=names, state__in=[Report.State.RECEIVED, Report.State.LEASED]
     )
     needed = set(unfinished.values_list("spool_file", flat=True))
-    finished = {name for name in names if name} - needed
-    for name in finished:
+    for name in names - needed - {""}:
         spool().remove(name)
-    Report.objects.filter(spool_file__in=finished).update(spool_file="")
 
 
 def _printable(text: str) -> str:
