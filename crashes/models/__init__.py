@@ -1,17 +1,27 @@
 """The tables of crashes: reports and their content, issues, grouping, debug files, losses."""
 
-from crashes.models.debug_file import DebugFile, MissingDebugFile
+from crashes.models.debug_file import AppMapping, DebugFile, MissingDebugFile, WaitingReport
 from crashes.models.grouping import StackVariant, VariantTerm
 from crashes.models.intake import BatchAnswer, ClientLoss
-from crashes.models.issue import Issue, IssueDevice, IssueTally, TriageEvent
+from crashes.models.issue import (
+    Issue,
+    IssueDevice,
+    IssueMove,
+    IssueRedirect,
+    IssueTally,
+    TriageEvent,
+)
 from crashes.models.report import Report, ReportContent
 
 __all__ = [
+    "AppMapping",
     "BatchAnswer",
     "ClientLoss",
     "DebugFile",
     "Issue",
     "IssueDevice",
+    "IssueMove",
+    "IssueRedirect",
     "IssueTally",
     "MissingDebugFile",
     "Report",
@@ -19,4 +29,5 @@ __all__ = [
     "StackVariant",
     "TriageEvent",
     "VariantTerm",
+    "WaitingReport",
 ]

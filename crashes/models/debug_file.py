@@ -1,10 +1,16 @@
-"""Files with symbols, and the build ids that still have none."""
+"""Files with symbols, the names they go by, and what still waits for one."""
 
 from django.db import models
 
 
 class DebugFile(models.Model):
-    """One file with symbols for one build id; its bytes and its symcache are blobs."""
+    """One file with symbols for one build id; its bytes and what is made of them are blobs.
+
+    A mapping has its UUID in `build_id` and R8's own id in `mapping_id`. `building_until` is the
+    lease of the one process that makes the tables of the file. `regroup_at` is when to look next
+    for reports that wait for it, `regrouped_reports` how many it gave names to afterwards.
+    `last_used_at` is exact to a day.
+    """
 
     class State(models.TextChoices):
         """Whether it can be used yet."""
@@ -12,6 +18,13 @@ class DebugFile(models.Model):
         RECEIVED = "received"
         READY = "ready"
         UNUSABLE = "unusable"
+
+    class Quality(models.IntegerChoices):
+        """What a report gets from it. More is better; a report waits for more than it has."""
+
+        NOTHING = 0
+        NAMES = 1
+        LINES = 2
 
     program_id = models.BigIntegerField()
     build_id = models.CharField(max_length=64)
@@ -24,7 +37,18 @@ class DebugFile(models.Model):
     state = models.CharField(max_length=10, choices=State, default=State.RECEIVED)
     failure_detail = models.CharField(max_length=300, blank=True)
     symcache_version = models.PositiveSmallIntegerField(default=0)
+    mapping_id = models.CharField(max_length=130, blank=True, db_default="")
+    quality = models.PositiveSmallIntegerField(
+        choices=Quality, default=Quality.NOTHING, db_default=Quality.NOTHING
+    )
+    has_unwind = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField()
+    ready_at = models.DateTimeField(null=True)
+    building_until = models.DateTimeField(null=True)
+    build_lease = models.UUIDField(null=True)
+    regroup_at = models.DateTimeField(null=True)
+    regrouped_reports = models.PositiveBigIntegerField(default=0, db_default=0)
+    last_used_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
@@ -32,10 +56,64 @@ class DebugFile(models.Model):
                 fields=["program_id", "build_id", "kind", "sha256"], name="debug_file_once"
             ),
         ]
-        indexes = [models.Index(fields=["program_id", "build_id"], name="debug_file_by_id")]
+        indexes = [
+            models.Index(fields=["program_id", "build_id"], name="debug_file_by_id"),
+            models.Index(
+                fields=["program_id", "mapping_id"],
+                name="debug_file_by_map",
+                condition=~models.Q(mapping_id=""),
+            ),
+            models.Index(
+                fields=["regroup_at"],
+                name="debug_file_regroup",
+                condition=models.Q(regroup_at__isnull=False),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"debug file {self.name} for {self.build_id}"
+
+
+class AppMapping(models.Model):
+    """The mapping that a version of an app was built with, as whoever uploaded it said.
+
+    For apps whose frames do not name their mapping. One mapping may serve several version codes.
+    """
+
+    program_id = models.BigIntegerField()
+    package = models.CharField(max_length=200)
+    version_code = models.BigIntegerField()
+    debug_file = models.ForeignKey(DebugFile, models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["program_id", "package", "version_code"], name="app_mapping_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"mapping of {self.package} {self.version_code}"
+
+
+class WaitingReport(models.Model):
+    """A report that would gain from a better debug file than it had.
+
+    `key` is a hash of program and name (`crashes.services.waiting`), `quality` what the report
+    has. The row is there as long as the wish is; it goes with the report.
+    """
+
+    key = models.BigIntegerField()
+    report = models.ForeignKey("crashes.Report", models.CASCADE, related_name="+")
+    quality = models.PositiveSmallIntegerField(default=DebugFile.Quality.NOTHING)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["key", "report"], name="waiting_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"report {self.report_id} waits for {self.key}"
 
 
 class MissingDebugFile(models.Model):

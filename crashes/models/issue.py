@@ -41,6 +41,32 @@ class Issue(models.Model):
         return f"issue {self.pk}: {self.signature}"
 
 
+class IssueMove(models.Model):
+    """Reports that went from one issue to another when symbols made their stacks readable."""
+
+    old_issue = models.ForeignKey(Issue, models.CASCADE, related_name="+")
+    new_issue = models.ForeignKey(Issue, models.CASCADE, related_name="+")
+    reports = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["old_issue", "new_issue"], name="issue_move_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.reports} reports from issue {self.old_issue_id} to {self.new_issue_id}"
+
+
+class IssueRedirect(models.Model):
+    """Where an issue that is no more went, so that links to it still lead somewhere."""
+
+    old_id = models.BigIntegerField(primary_key=True)
+    issue = models.ForeignKey(Issue, models.CASCADE, related_name="+")
+
+    def __str__(self) -> str:
+        return f"issue {self.old_id} is now {self.issue_id}"
+
+
 class IssueDevice(models.Model):
     """A device that met an issue: one row each, so that devices are counted once.
 

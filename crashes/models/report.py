@@ -1,6 +1,7 @@
 """What devices sent, and how far we are with it.
 
-`Report` owns the state of the pipeline: received → leased → done or quarantined. The row is
+`Report` owns the state of the pipeline: received → leased → done or quarantined. A lease on a done
+report says that it is digested again, because symbols came late. The row is
 written in the same breath as the spool file and before the 202; whoever holds the lease works on
 it; nothing else, not Celery and not Redis, knows more than this row.
 """
@@ -72,6 +73,11 @@ class Report(models.Model):
             ),
             models.Index(fields=["issue", "-occurred_at", "-id"], name="report_by_issue"),
             models.Index(fields=["program_id", "-received_at", "-id"], name="report_recent"),
+            models.Index(
+                fields=["issue", "device_id"],
+                name="report_counted_only",
+                condition=models.Q(is_counted_only=True),
+            ),
             models.Index(
                 fields=["spool_file"], name="report_spool", condition=~models.Q(spool_file="")
             ),
