@@ -40,9 +40,10 @@ from crashes.services.blobs import blobs
 from crashes.services.counting import Sighting, count_sightings
 from crashes.services.grouping import MECHANISM, Occurrence, Placer
 from crashes.services.sandboxes import sandbox
-from crashes.services.symbols import note_missing, symbolicate_crash
+from crashes.services.symbols import note_missing, store_finder, symbolicate_crash
 from crashes.stack import Crash, CrashKind, PayloadFormat, from_json, to_json
 from crashes.symbolication.frames import SymbolicationResult
+from crashes.symbolication.ports import DebugFileFinder
 from uxp_diag.db import update_rows
 from uxp_diag.sandbox import JobRefused, SandboxFailure
 
@@ -175,12 +176,15 @@ def _load(rows: Sequence[Report]) -> tuple[list[Leased], list[Failure]]:
 
 def _digest(loaded: Sequence[Leased]) -> tuple[list[Digested], list[Failure]]:
     digested, failures = [], []
+    finders: dict[int, DebugFileFinder] = {}
     for leased, outcome in zip(loaded, _parse(loaded), strict=True):
         if isinstance(outcome, Failure):
             failures.append(outcome)
             continue
+        program_id = leased.row.program_id
         try:
-            digested.append(_digest_one(leased, outcome))
+            find = finders.setdefault(program_id, store_finder(program_id))
+            digested.append(_digest_one(leased, outcome, find))
         except Exception as error:
             logger.exception("report %d cannot be digested", leased.row.pk)
             failures.append(Failure(leased.row, "digest_failed", _kind(error), is_final=False))
@@ -229,9 +233,9 @@ def _crash_or_failure(
         return Failure(leased.row, "sandbox_answer", _kind(error), is_final=False)
 
 
-def _digest_one(leased: Leased, parsed: Crash) -> Digested:
+def _digest_one(leased: Leased, parsed: Crash, find: DebugFileFinder) -> Digested:
     crash = with_envelope(parsed, leased.row, leased.envelope)
-    symbols = symbolicate_crash(crash, program_id=leased.row.program_id)
+    symbols = symbolicate_crash(crash, find=find)
     item = MECHANISM.prepare(symbols.crash, package=leased.row.package or None)
     return Digested(leased, symbols.crash, item, symbols)
 
@@ -283,10 +287,18 @@ def _store_all(digested: Sequence[Digested], *, now: datetime) -> None:
         item.leased.row.is_counted_only = not is_stored
         if is_stored:
             contents.append(_content(item, receipt))
-        note_missing(item.symbols, program_id=item.leased.row.program_id, now=now)
     _write_contents(contents)
+    _note_missing(items, now=now)
     rows = [item.leased.row for item in items]
     update_rows(rows, _STORED_FIELDS, **_DONE)
+
+
+def _note_missing(items: Sequence[Digested], *, now: datetime) -> None:
+    by_program: dict[int, list[SymbolicationResult]] = defaultdict(list)
+    for item in items:
+        by_program[item.leased.row.program_id].append(item.symbols)
+    for program_id in sorted(by_program):
+        note_missing(by_program[program_id], program_id=program_id, now=now)
 
 
 def _place(item: Digested, placer: Placer, *, now: datetime) -> dict[str, Any]:

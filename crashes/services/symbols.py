@@ -119,39 +119,52 @@ def has_debug_file(facts: dict[str, Any], *, program_id: int, size_bytes: int) -
 
 
 def store_finder(program_id: int) -> DebugFileFinder:
-    """Finds symcaches in the store of one program."""
+    """Finds symcaches in the store of one program.
+
+    It remembers what it found and what it did not, so take a new one for every batch of work.
+    """
     return _Finder(program_id)
 
 
-def symbolicate_crash(crash: Crash, *, program_id: int) -> SymbolicationResult:
-    """The crash with names, as far as this program's debug files go."""
-    return symbolicate(crash, find=_Finder(program_id))
+def symbolicate_crash(crash: Crash, *, find: DebugFileFinder) -> SymbolicationResult:
+    """The crash with names, as far as the debug files of its program go (see `store_finder`)."""
+    return symbolicate(crash, find=find)
 
 
-def note_missing(result: SymbolicationResult, *, program_id: int, now: datetime) -> None:
-    """Count a report under every build id that it lacks a debug file for."""
-    rows = [
-        MissingDebugFile(
-            program_id=program_id,
-            build_id=missing.build_id,
-            arch=missing.arch or "",
-            module=(missing.module or "")[:300],
-            reports=1,
-            last_seen_at=now,
+def note_missing(results: Iterable[SymbolicationResult], *, program_id: int, now: datetime) -> None:
+    """Count each report under every build id that it lacks a debug file for."""
+    wanted: dict[str, MissingDebugFile] = {}
+    for missing in (one for result in results for one in result.missing):
+        row = wanted.setdefault(
+            missing.build_id,
+            MissingDebugFile(
+                program_id=program_id,
+                build_id=missing.build_id,
+                arch=missing.arch or "",
+                module=(missing.module or "")[:300],
+                reports=0,
+                last_seen_at=now,
+            ),
         )
-        for missing in sorted(result.missing, key=lambda missing: missing.build_id)
-    ]
+        row.reports += 1
+    rows = [wanted[build_id] for build_id in sorted(wanted)]  # in one order: no deadlocks
     insert_adding(rows, conflict=["program_id", "build_id"], add="reports")
 
 
 class _Finder:
-    """Finds symcaches for the build ids of one program."""
+    """Finds symcaches for the build ids of one program; asks the database once for each."""
 
     def __init__(self, program_id: int) -> None:
         self._program_id = program_id
+        self._known: dict[str, Symcache | None] = {}
 
     def symcache_for(self, build_id: str, arch: str | None) -> Symcache | None:
         """The best symcache there is for a build id, or None."""
+        if build_id not in self._known:
+            self._known[build_id] = self._find(build_id, arch)
+        return self._known[build_id]
+
+    def _find(self, build_id: str, arch: str | None) -> Symcache | None:
         for debug_file in self._files(build_id, arch):
             if debug_file.state == DebugFile.State.RECEIVED:
                 prepare_debug_file(debug_file.pk)
