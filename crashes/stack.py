@@ -234,19 +234,31 @@ def to_json(value: Any) -> Any:
 
     Addresses become lower-case `0x…` strings; register values too, as they exceed 2**53.
     """
-    if is_dataclass(value) and not isinstance(value, type):
-        return {
-            part.name: _field_json(part.name, getattr(value, part.name)) for part in fields(value)
-        }
-    if isinstance(value, Mapping):
-        return {key: to_json(item) for key, item in value.items()}
+    kind = type(value)
+    if kind in _PLAIN:  # nine of ten values; a report has thousands
+        return value
+    names = _NAMES.get(kind)
+    if names is not None:
+        return {name: _field_json(name, getattr(value, name)) for name in names}
     if isinstance(value, list | tuple):
         return [to_json(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: to_json(item) for key, item in value.items()}
     return value
 
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+_NAMES = {  # every dataclass of this module
+    kind: tuple(part.name for part in fields(kind))
+    for kind in tuple(globals().values())
+    if isinstance(kind, type) and is_dataclass(kind)
+}
+
+
 def _field_json(name: str, value: Any) -> Any:
-    if name in _HEX_FIELDS and value is not None:
+    if value is None:
+        return None
+    if name in _HEX_FIELDS:
         return hex(value)
     if name == "registers":
         return {register: hex(number) for register, number in value.items()}

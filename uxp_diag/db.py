@@ -60,14 +60,14 @@ def update_rows(objects: Collection[models.Model], fields: Sequence[str], **same
     if not objects:
         return
     model = type(next(iter(objects)))
-    changed: list[Any] = [model._meta.get_field(name) for name in fields]
+    options: Any = model._meta
+    changed = [options.get_field(name) for name in fields]
     constant = [
-        model._meta.get_field(name).get_db_prep_save(value, connection)
-        for name, value in same.items()
+        options.get_field(name).get_db_prep_save(value, connection) for name, value in same.items()
     ]
-    key: Any = model._meta.pk
+    key = options.pk
     sets = ", ".join(f"{name} = %s" for name in _columns(model, [*same, *fields]))
-    table, key_name = map(connection.ops.quote_name, (model._meta.db_table, key.column))
+    table, key_name = map(connection.ops.quote_name, (options.db_table, key.column))
     rows = [[*constant, *(_prepared(item, field) for field in (*changed, key))] for item in objects]
     with connection.cursor() as cursor:
         cursor.executemany(f"UPDATE {table} SET {sets} WHERE {key_name} = %s", rows)  # noqa: S608
