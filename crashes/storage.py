@@ -5,6 +5,7 @@ name that can be seen is whole and survives a power cut. Names are made here and
 a device.
 """
 
+import contextlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ _LEVEL = 3
 
 def write_durably(path: Path, data: bytes) -> None:
     """Write a file so that it is whole and on disk when this returns."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with partial.open("xb") as file:
@@ -29,6 +30,15 @@ def write_durably(path: Path, data: bytes) -> None:
         partial.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it; a new one is on disk too, or its files would be lost."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -66,8 +76,18 @@ class Spool:
         """Forget a file; no error when it is gone already."""
         (self._folder / name).unlink(missing_ok=True)
 
+    def remove_partial_files(self, *, before: float) -> int:
+        """Remove the temporary files of writers that died, last changed before that time."""
+        count = 0
+        for path in self._folder.glob("??/.*.spool.*"):
+            with contextlib.suppress(FileNotFoundError):  # its writer is done
+                if path.stat().st_mtime < before:
+                    path.unlink()
+                    count += 1
+        return count
+
     def names(self) -> Iterator[tuple[str, float]]:
-        """(name, time of last change) of all files, temporary ones of dead writers left out."""
+        """(name, time of last change) of all files, temporary ones left out."""
         for path in sorted(self._folder.glob("??/*.spool")):
             try:
                 yield f"{path.parent.name}/{path.name}", path.stat().st_mtime

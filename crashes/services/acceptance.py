@@ -13,6 +13,7 @@ rows later, consent looked at then. The same happens to the file of a process th
 meets the unique constraint and is a duplicate; its copy in the spool is not read by anyone.
 """
 
+import contextlib
 import logging
 import queue
 import threading
@@ -114,11 +115,25 @@ def _commit(uploads: Sequence[Upload]) -> list[Receipt]:
         logger.warning("the database is away; %d reports wait in the spool", len(uploads))
         return [Receipt(Acceptance.ACCEPTED) for _ in uploads]
     except DatabaseError:
-        spool().remove(name)
+        _remove_unnamed(name)
         raise
     if not any(receipt.pk for receipt in receipts):
-        spool().remove(name)
+        _remove_unnamed(name)
     return receipts
+
+
+def _remove_unnamed(name: str) -> None:
+    """Remove a spool file in which nothing was new, unless rows name it all the same.
+
+    They do when writer and reconciler met: one of them was slow between file and rows, and the
+    other one has written them meanwhile. What cannot be told now is left to the reconciler.
+    """
+    try:
+        is_named = Report.objects.filter(spool_file=name).exists()
+    except (DatabaseError, InterfaceError):
+        return
+    if not is_named:
+        spool().remove(name)
 
 
 def _insert_rows(uploads: Sequence[Upload], lengths: Sequence[int], name: str) -> list[Receipt]:
@@ -184,13 +199,19 @@ def _row(upload: Upload, *, spool_file: str, spool_offset: int, spool_length: in
 def adopt_spool_file(name: str) -> int:
     """Write the rows of a spool file that no row names; how many reports were new.
 
-    For files whose writer died between fsync and commit. Nobody was promised anything about
-    them, but what they hold is whole, so it is kept. A file with nothing new is removed.
+    For files from while the database was away, and of a writer that died between fsync and
+    commit. A file with nothing new is removed, unless part of it is damaged: then it stays for
+    somebody to look at.
     """
-    uploads, places = [], []
-    for offset, length, header, payload in iterate_records(spool().read_all(name)):
+    try:
+        data = spool().read_all(name)
+    except FileNotFoundError:  # its writer was only slow
+        return 0
+    uploads, places, whole_bytes = [], [], 0
+    for offset, length, header, payload in iterate_records(data):
         uploads.append(_upload_from(header, payload))
         places.append((offset, length))
+        whole_bytes = offset + length
     rows = [
         _row(upload, spool_file=name, spool_offset=offset, spool_length=length)
         for upload, (offset, length) in zip(uploads, places, strict=True)
@@ -203,8 +224,10 @@ def adopt_spool_file(name: str) -> int:
             conflict=["program_id", "device_id", "report_id"],
             returning=["id"],
         )
-    if not inserted:
-        spool().remove(name)
+    if whole_bytes < len(data):
+        logger.error("spool file %s is damaged behind byte %d", name, whole_bytes)
+    elif not inserted:
+        _remove_unnamed(name)
     return len(inserted)
 
 
@@ -243,13 +266,9 @@ class Committer:
     def _run(self) -> None:
         while True:
             group = self._next_group()
-            try:
+            with contextlib.suppress(DatabaseError, InterfaceError):  # it is closed all the same
                 close_old_connections()
-                self._commit_group(group)
-            except Exception as error:
-                for waiting in group:
-                    if not waiting.done.done():
-                        waiting.done.set_exception(error)
+            self._commit_group(group)
 
     def _next_group(self) -> list[_Waiting]:
         """Whatever waits now, at least one."""
@@ -267,9 +286,21 @@ class Committer:
         return group
 
     def _commit_group(self, group: Sequence[_Waiting]) -> None:
-        receipts = iter(_commit([upload for waiting in group for upload in waiting.uploads]))
-        for waiting in group:
-            waiting.done.set_result([next(receipts) for _ in waiting.uploads])
+        """All together; when the database refuses that, each by itself, to find the one to blame."""
+        try:
+            receipts = iter(_commit([upload for waiting in group for upload in waiting.uploads]))
+        except DatabaseError as error:
+            if len(group) == 1:
+                group[0].done.set_exception(error)
+                return
+            for waiting in group:
+                self._commit_group([waiting])
+        except Exception as error:
+            for waiting in group:
+                waiting.done.set_exception(error)
+        else:
+            for waiting in group:
+                waiting.done.set_result([next(receipts) for _ in waiting.uploads])
 
 
 @cache

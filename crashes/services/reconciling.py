@@ -1,13 +1,16 @@
 """Spool and table brought into agreement: at start and every minute.
 
 A file that no row names was written while the database was away, or by a process that died before
-its commit: whole records in it are adopted. A file whose reports
-are all finished was left by a worker that died before cleaning up: it goes.
+its commit: whole records in it are adopted. A file whose reports are all done was left by a worker
+that died before cleaning up: it goes, and so does the half of a file that a writer left when it
+died. A file that cannot be adopted stays, is named in the log, and holds up no other.
 """
 
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from django.db import InterfaceError, OperationalError
 
 from crashes.models import Report
 from crashes.services.acceptance import adopt_spool_file, spool
@@ -17,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 _SETTLED_AFTER = timedelta(seconds=60)
 """A younger file may belong to a commit that is just happening."""
+
+_ABANDONED_AFTER = timedelta(hours=1)
+"""A younger half may belong to a writer that is slow."""
 
 _CHUNK = 500
 
@@ -32,15 +38,17 @@ class Reconciliation:
 def reconcile(*, now: datetime, settled_after: timedelta = _SETTLED_AFTER) -> Reconciliation:
     """Adopt what no row names, remove what nobody needs, forget what nobody will ask for."""
     forget_old_answers(now=now)
+    spool().remove_partial_files(before=(now - _ABANDONED_AFTER).timestamp())
     limit = (now - settled_after).timestamp()
-    names = [name for name, changed in spool().names() if changed <= limit]
+    future = (now + settled_after).timestamp()  # from before a clock was set back
+    names = [name for name, changed in spool().names() if not limit < changed <= future]
     adopted = removed = 0
     for start in range(0, len(names), _CHUNK):
         some = names[start : start + _CHUNK]
         known = set(Report.objects.filter(spool_file__in=some).values_list("spool_file", flat=True))
         for name in some:
             if name not in known:
-                added = adopt_spool_file(name)
+                added = _adopt(name)
                 adopted, removed = adopted + added, removed + (added == 0)
         removed += _remove_finished(known)
     if adopted or removed:
@@ -48,10 +56,18 @@ def reconcile(*, now: datetime, settled_after: timedelta = _SETTLED_AFTER) -> Re
     return Reconciliation(adopted, removed)
 
 
+def _adopt(name: str) -> int:
+    try:
+        return adopt_spool_file(name)
+    except (OperationalError, InterfaceError):  # the database is away: the next run goes on
+        raise
+    except Exception:
+        logger.exception("spool file %s cannot be adopted", name)
+        return 0
+
+
 def _remove_finished(names: set[str]) -> int:
-    unfinished = Report.objects.filter(
-        spool_file__in=names, state__in=[Report.State.RECEIVED, Report.State.LEASED]
-    )
+    unfinished = Report.objects.filter(spool_file__in=names).exclude(state=Report.State.DONE)
     finished = names - set(unfinished.values_list("spool_file", flat=True))
     for name in finished:
         spool().remove(name)

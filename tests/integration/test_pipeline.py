@@ -2,12 +2,16 @@
 
 import json
 import uuid
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import DataError
 
 from crashes.intake.report import decode_report, payload_bytes
+from crashes.intake.spool_record import encode_record
 from crashes.models import Issue, IssueTally, Report, ReportContent
+from crashes.services import acceptance
 from crashes.services.acceptance import Acceptance, Upload, accept_reports, adopt_spool_file, spool
 from crashes.services.processing import lease_reports, list_unannounced, process_reports
 from crashes.services.reconciling import reconcile
@@ -144,6 +148,97 @@ def test_a_spool_file_without_rows_is_adopted_once():
 
     assert adopt_spool_file(name) == 1
     assert adopt_spool_file(name) == 0
+
+
+def test_a_commit_that_comes_later_than_the_reconciler_looked_keeps_its_file():
+    accept_reports([upload()])
+    ((name, _),) = spool().names()
+
+    assert adopt_spool_file(name) == 0
+
+    work()
+    assert Report.objects.get().state == Report.State.DONE
+
+
+def test_a_slow_writer_keeps_the_file_that_was_adopted_meanwhile(monkeypatch):
+    insert_rows = acceptance._insert_rows
+
+    def slow(uploads, lengths, name):
+        adopt_spool_file(name)
+        return insert_rows(uploads, lengths, name)
+
+    monkeypatch.setattr(acceptance, "_insert_rows", slow)
+
+    (receipt,) = accept_reports([upload()])
+    work()
+
+    assert receipt.acceptance is Acceptance.DUPLICATE
+    assert Report.objects.get().state == Report.State.DONE
+    assert list(spool().names()) == []
+
+
+def test_a_spool_file_that_cannot_be_adopted_holds_up_no_other_and_stays(caplog):
+    accept_reports([upload()])
+    accept_reports([upload()])
+    strange, _ = (name for name, _ in spool().names())
+    Report.objects.all().delete()
+    header = {
+        "program_id": 1, "device_id": None, "model": "", "received_at": "2026-11-20T12:00:00Z",
+        "envelope": {"report_id": "of another version"},
+    }  # fmt: skip
+    spool()._folder.joinpath(strange).write_bytes(encode_record(header, b""))
+
+    result = reconcile(now=datetime(2100, 1, 1, tzinfo=UTC))
+
+    assert result.adopted_reports == Report.objects.count() == 1
+    assert strange in dict(spool().names())
+    assert strange in caplog.text
+
+
+def test_a_damaged_spool_file_gives_what_is_whole_and_stays(caplog):
+    accept_reports([upload()])
+    ((name, _),) = spool().names()
+    Report.objects.all().delete()
+    path = spool()._folder / name
+    path.write_bytes(path.read_bytes() + b"UXP1 and then nothing")
+
+    assert adopt_spool_file(name) == 1
+    work()
+    reconcile(now=datetime(2100, 1, 1, tzinfo=UTC))
+
+    assert Report.objects.get().state == Report.State.DONE
+    assert "damaged" in caplog.text
+
+
+def test_half_files_of_dead_writers_go_after_an_hour():
+    accept_reports([upload()])
+    ((name, changed),) = spool().names()
+    half = spool()._folder / f"{name[:2]}/.{name[3:]}.0a1b2c3d"
+    half.write_bytes(b"half")
+
+    reconcile(now=datetime.fromtimestamp(changed, UTC))
+    assert half.exists()
+
+    reconcile(now=datetime(2100, 1, 1, tzinfo=UTC))
+    assert not half.exists()
+
+
+def test_one_refused_upload_of_a_group_does_not_hurt_the_others(monkeypatch):
+    commit = acceptance._commit
+
+    def refusing(uploads):
+        if any(item.payload == b"refused" for item in uploads):
+            raise DataError("value too long")
+        return commit(uploads)
+
+    monkeypatch.setattr(acceptance, "_commit", refusing)
+    good, bad = (acceptance._Waiting([item], Future()) for item in (upload(), upload("refused")))
+    committer = object.__new__(acceptance.Committer)
+
+    committer._commit_group([bad, good])
+
+    assert good.done.result()[0].acceptance is Acceptance.ACCEPTED
+    assert isinstance(bad.done.exception(), DataError)
 
 
 def test_the_reconciler_adopts_orphans_and_removes_what_is_finished():
