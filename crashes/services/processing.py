@@ -176,19 +176,34 @@ def _load(rows: Sequence[Report]) -> tuple[list[Leased], list[Failure]]:
 
 def _digest(loaded: Sequence[Leased]) -> tuple[list[Digested], list[Failure]]:
     digested, failures = [], []
-    finders: dict[int, DebugFileFinder] = {}
-    for leased, outcome in zip(loaded, _parse(loaded), strict=True):
+    outcomes = _parse(loaded)
+    finders = _finders(loaded, outcomes)
+    for leased, outcome in zip(loaded, outcomes, strict=True):
         if isinstance(outcome, Failure):
             failures.append(outcome)
             continue
-        program_id = leased.row.program_id
         try:
-            find = finders.setdefault(program_id, store_finder(program_id))
-            digested.append(_digest_one(leased, outcome, find))
+            digested.append(_digest_one(leased, outcome, finders[leased.row.program_id]))
         except Exception as error:
             logger.exception("report %d cannot be digested", leased.row.pk)
             failures.append(Failure(leased.row, "digest_failed", _kind(error), is_final=False))
     return digested, failures
+
+
+def _finders(
+    loaded: Sequence[Leased], outcomes: Sequence[Crash | Failure]
+) -> dict[int, DebugFileFinder]:
+    """By program, what finds the symcaches of a batch."""
+    build_ids: dict[int, set[str]] = defaultdict(set)
+    for leased, outcome in zip(loaded, outcomes, strict=True):
+        if isinstance(outcome, Crash):
+            frames = (frame for thread in outcome.threads for frame in thread.frames)
+            found = {frame.build_id for frame in frames if frame.build_id}
+            build_ids[leased.row.program_id] |= found
+    return {
+        program_id: store_finder(program_id, expected=expected)
+        for program_id, expected in build_ids.items()
+    }
 
 
 def _parse(loaded: Sequence[Leased]) -> list[Crash | Failure]:

@@ -11,7 +11,7 @@ import logging
 import os
 import secrets
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -118,12 +118,12 @@ def has_debug_file(facts: dict[str, Any], *, program_id: int, size_bytes: int) -
     ).exists()
 
 
-def store_finder(program_id: int) -> DebugFileFinder:
-    """Finds symcaches in the store of one program.
+def store_finder(program_id: int, *, expected: Iterable[str] = ()) -> DebugFileFinder:
+    """Finds symcaches in the store of one program; `expected` build ids are looked up together.
 
     It remembers what it found and what it did not, so take a new one for every batch of work.
     """
-    return _Finder(program_id)
+    return _Finder(program_id, frozenset(expected))
 
 
 def symbolicate_crash(crash: Crash, *, find: DebugFileFinder) -> SymbolicationResult:
@@ -154,18 +154,23 @@ def note_missing(results: Iterable[SymbolicationResult], *, program_id: int, now
 class _Finder:
     """Finds symcaches for the build ids of one program; asks the database once for each."""
 
-    def __init__(self, program_id: int) -> None:
+    def __init__(self, program_id: int, expected: Set[str]) -> None:
         self._program_id = program_id
+        self._files: dict[str, list[DebugFile]] = {}
         self._known: dict[str, Symcache | None] = {}
+        self._fetch(expected)
 
     def symcache_for(self, build_id: str, arch: str | None) -> Symcache | None:
         """The best symcache there is for a build id, or None."""
+        del arch  # a build id names one file of one architecture
         if build_id not in self._known:
-            self._known[build_id] = self._find(build_id, arch)
+            if build_id not in self._files:
+                self._fetch({build_id})
+            self._known[build_id] = self._open(self._files[build_id])
         return self._known[build_id]
 
-    def _find(self, build_id: str, arch: str | None) -> Symcache | None:
-        for debug_file in self._files(build_id, arch):
+    def _open(self, debug_files: Iterable[DebugFile]) -> Symcache | None:
+        for debug_file in debug_files:
             if debug_file.state == DebugFile.State.RECEIVED:
                 prepare_debug_file(debug_file.pk)
             path = symcache_path(debug_file.sha256)
@@ -173,19 +178,23 @@ class _Finder:
                 return _pool().get(path)
         return None
 
-    def _files(self, build_id: str, arch: str | None) -> Iterable[DebugFile]:
-        """Usable files of the build id, those with line numbers first."""
-        del arch  # a build id names one file of one architecture
+    def _fetch(self, build_ids: Set[str]) -> None:
+        """Look up the usable files of these build ids, those with line numbers first."""
+        if not build_ids:
+            return
         lines_first = Case(
             When(facts__has_dwarf=True, then=Value(0)),
             default=Value(1),
             output_field=IntegerField(),
         )
-        return (
-            DebugFile.objects.filter(program_id=self._program_id, build_id=build_id)
+        self._files |= {build_id: [] for build_id in build_ids}
+        usable = (
+            DebugFile.objects.filter(program_id=self._program_id, build_id__in=build_ids)
             .exclude(state=DebugFile.State.UNUSABLE)
             .order_by(lines_first, "-pk")
         )
+        for debug_file in usable:
+            self._files[debug_file.build_id].append(debug_file)
 
 
 @cache

@@ -172,7 +172,10 @@ class _Work:
         expanded = (
             new for position, frame in enumerate(frames) for new in self._expanded(frame, position)
         )
-        return tuple(replace(frame, index=index) for index, frame in enumerate(expanded))
+        return tuple(
+            frame if frame.index == index else replace(frame, index=index)
+            for index, frame in enumerate(expanded)
+        )
 
     def _expanded(self, frame: Frame, position: int) -> Iterator[Frame]:
         if not is_native(frame):
