@@ -60,8 +60,8 @@ def prepare_symcache(*, debug_file_id: int) -> None:
 @shared_task(base=DjangoTask)
 def process_reports(*, report_pks: Sequence[int]) -> None:
     """Digest those of the reports that are still free."""
-    rows = lease_reports(limit=len(report_pks), now=timezone.now(), report_pks=report_pks)
-    if rows:
+    limit = len(report_pks)
+    while rows := lease_reports(limit=limit, now=timezone.now(), report_pks=report_pks):
         process(rows, now=timezone.now())
 
 

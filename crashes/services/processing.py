@@ -55,6 +55,9 @@ MAX_ATTEMPTS = 3
 RETRY_AFTER = timedelta(seconds=5)
 UNANNOUNCED_AFTER = timedelta(seconds=30)
 INLINE_RAW_BYTES = 16 * 1024
+MAX_LEASES = 6
+"""Once in company and five times alone; who still ends every worker is not tried again."""
+_LONGEST = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +92,21 @@ class Failure:
 def lease_reports(
     *, limit: int, now: datetime, report_pks: Sequence[int] | None = None
 ) -> list[Report]:
-    """Take up to `limit` free reports, oldest first; of `report_pks` only, when given."""
-    free = Q(state=Report.State.RECEIVED) & (Q(leased_until=None) | Q(leased_until__lte=now))
-    expired = Q(state=Report.State.LEASED, leased_until__lte=now)
-    wanted = Report.objects.filter(free | expired)
+    """Take up to `limit` free reports, oldest first; of `report_pks` only, when given.
+
+    One that was tried before comes alone: should it be what ended its worker, it ends no other
+    report's work again.
+    """
+    free = Q(state=Report.State.RECEIVED) & (Q(leased_until=None) | _is_over(now))
+    wanted = Report.objects.filter(free | _has_expired(now))
     if report_pks is not None:
         wanted = wanted.filter(pk__in=report_pks)
     elif not wanted.exists():  # looking costs no write lock
         return []
     lease_id = uuid.uuid4()
     with transaction.atomic():
-        rows = list(wanted.select_for_update(skip_locked=True).order_by("pk")[:limit])
+        locked = wanted.select_for_update(skip_locked=True).order_by("pk")
+        rows = _those_that_go_together(list(locked[:limit]))
         Report.objects.filter(pk__in=[row.pk for row in rows]).update(
             state=Report.State.LEASED,
             leased_until=now + LEASE,
@@ -111,11 +118,25 @@ def lease_reports(
     return rows
 
 
+def _is_over(now: datetime) -> Q:
+    """A lease or a pause that ran out. None is given for so long: then a clock was set back."""
+    return Q(leased_until__lte=now) | Q(leased_until__gt=now + _LONGEST)
+
+
+def _has_expired(now: datetime) -> Q:
+    return Q(state=Report.State.LEASED) & _is_over(now)
+
+
+def _those_that_go_together(rows: Sequence[Report]) -> list[Report]:
+    if rows and rows[0].attempts:
+        return [rows[0]]
+    return [row for row in rows if not row.attempts]
+
+
 def list_unannounced(*, now: datetime, limit: int) -> list[int]:
     """Reports that wait although every bell for them should have rung by now."""
     forgotten = Q(state=Report.State.RECEIVED, received_at__lte=now - UNANNOUNCED_AFTER)
-    expired = Q(state=Report.State.LEASED, leased_until__lte=now)
-    waiting = Report.objects.filter(forgotten | expired).order_by("pk")
+    waiting = Report.objects.filter(forgotten | _has_expired(now)).order_by("pk")
     return list(waiting.values_list("pk", flat=True)[:limit])
 
 
@@ -164,11 +185,16 @@ def _process(rows: Sequence[Report], *, now: datetime) -> None:
 def _load(rows: Sequence[Report]) -> tuple[list[Leased], list[Failure]]:
     loaded, failures = [], []
     for row in rows:
+        if row.attempts > MAX_LEASES:
+            detail = f"{MAX_LEASES} workers ended while they worked on it"
+            failures.append(Failure(row, "worker_died", detail, is_final=True))
+            continue
         try:
             data = spool().read(row.spool_file, offset=row.spool_offset, length=row.spool_length)
             header, payload, _ = decode_record(data)
-        except (FileNotFoundError, IsADirectoryError, DamagedSpool) as error:
-            failures.append(Failure(row, "spool_unreadable", str(error), is_final=False))
+        except (OSError, DamagedSpool) as error:
+            detail = getattr(error, "strerror", None) or str(error)  # no path
+            failures.append(Failure(row, "spool_unreadable", detail, is_final=False))
             continue
         loaded.append(Leased(row, header["envelope"], payload))
     return loaded, failures
@@ -434,7 +460,9 @@ def _record_failure(failure: Failure, *, now: datetime) -> None:
                 lease_id=None,
                 failure_code=failure.code[:60],
                 failure_detail=_printable(failure.detail)[:500],
-                spool_file="" if quarantined else row.spool_file,
+                spool_file=""
+                if quarantined and failure.code != "spool_unreadable"
+                else row.spool_file,
             )
             if changed and quarantined:
                 _keep_quarantined(row)
@@ -463,13 +491,13 @@ def _keep_quarantined(row: Report) -> None:
 
 
 def _clean_spool(names: set[str]) -> None:
-    """Remove the spool files that no unfinished report needs; finished ones name them no more.
+    """Remove the spool files that no report names any more.
 
-    Dying in between is harmless: the reconciler finds a file without rows and nothing new in it.
+    Finished ones do not, but for those whose file could not be read: where that was a disk or a
+    mount, it may be there again later. Dying in between is harmless: the reconciler finds a file
+    without rows and nothing new in it.
     """
-    unfinished = Report.objects.filter(
-        spool_file__in=names, state__in=[Report.State.RECEIVED, Report.State.LEASED]
-    )
+    unfinished = Report.objects.filter(spool_file__in=names).exclude(state=Report.State.DONE)
     needed = set(unfinished.values_list("spool_file", flat=True))
     for name in names - needed - {""}:
         spool().remove(name)

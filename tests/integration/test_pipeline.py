@@ -7,14 +7,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import DataError
+from django.utils import timezone
 
 from crashes.intake.report import decode_report, payload_bytes
 from crashes.intake.spool_record import encode_record
 from crashes.models import Issue, IssueTally, Report, ReportContent
 from crashes.services import acceptance
 from crashes.services.acceptance import Acceptance, Upload, accept_reports, adopt_spool_file, spool
-from crashes.services.processing import lease_reports, list_unannounced, process_reports
+from crashes.services.processing import MAX_LEASES, lease_reports, list_unannounced, process_reports
 from crashes.services.reconciling import reconcile
+from crashes.tasks import process_reports as ring_for_reports
 from devices.models import Device, Program
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -139,6 +141,59 @@ def test_a_worker_that_lost_its_lease_stores_nothing():
     process_reports(slow, now=later)
 
     assert Issue.objects.get().report_count == 1
+
+
+def test_a_report_that_ends_its_workers_is_quarantined_and_ends_no_other():
+    accept_reports([upload(), upload(), upload()])
+    deadly, *_ = Report.objects.order_by("pk").values_list("pk", flat=True)
+    now, rounds = NOW, 0
+
+    while rows := lease_reports(limit=50, now=now):
+        if deadly not in [row.pk for row in rows] or rows[0].attempts > MAX_LEASES:
+            process_reports(rows, now=now)  # else the worker dies of it
+        now, rounds = now + timedelta(minutes=1), rounds + 1
+
+    report = Report.objects.get(pk=deadly)
+    assert (report.state, report.failure_code) == (Report.State.QUARANTINED, "worker_died")
+    assert report.content.raw_bytes == len(STACK)
+    assert Report.objects.filter(state=Report.State.DONE).count() == 2
+    assert rounds == MAX_LEASES + 3
+
+
+def test_a_clock_that_was_set_back_holds_up_no_report():
+    accept_reports([upload()])
+    lease_reports(limit=10, now=NOW + timedelta(hours=1))
+
+    assert len(list_unannounced(now=NOW, limit=10)) == 1
+    work()
+
+    assert Report.objects.get().state == Report.State.DONE
+
+
+def test_reports_whose_spool_is_away_keep_their_file_for_when_it_is_back():
+    accept_reports([upload()])
+    spool()._folder.rename(spool()._folder.with_name("elsewhere"))
+    now = NOW
+    for _ in range(3):
+        work(now)
+        now += timedelta(minutes=5)
+    spool()._folder.with_name("elsewhere").rename(spool()._folder)
+
+    reconcile(now=datetime(2100, 1, 1, tzinfo=UTC))
+
+    report = Report.objects.get()
+    assert (report.state, report.failure_code) == (Report.State.QUARANTINED, "spool_unreadable")
+    assert [report.spool_file] == [name for name, _ in spool().names()]
+    assert "/" not in report.failure_detail
+
+
+def test_one_bell_for_many_reports_works_on_all_of_them():
+    accept_reports([upload() for _ in range(3)])
+    lease_reports(limit=10, now=timezone.now() - timedelta(minutes=5))
+
+    ring_for_reports(report_pks=list(Report.objects.values_list("pk", flat=True)))
+
+    assert set(Report.objects.values_list("state", flat=True)) == {"done"}
 
 
 def test_a_spool_file_without_rows_is_adopted_once():
