@@ -9,19 +9,18 @@ Tasks take numbers only, may run twice, and may get lost: the lease in the datab
 embedded platform has no Celery; its workers call the same services in a loop.
 """
 
-import contextlib
 from collections.abc import Sequence
 
 from celery import shared_task
 from celery.contrib.django.task import DjangoTask
 from django.conf import settings
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 
 from crashes.services.processing import lease_reports, list_unannounced
 from crashes.services.processing import process_reports as process
 from crashes.services.reconciling import reconcile
 from crashes.services.symbols import list_unprepared, prepare_debug_file
+from uxp_diag.bell import Bell
 
 BATCH = 50
 _SWEEP_LIMIT = 2_000
@@ -33,22 +32,31 @@ def ring(report_pks: Sequence[int]) -> None:
     Without Redis, or while it is away, nobody is told and nothing is lost: embedded workers look
     by themselves, and the sweeper looks for the others.
     """
-    if not settings.REDIS_URL or not report_pks:
-        return
-    with contextlib.suppress(OperationalError, OSError):
-        process_reports.apply_async(
-            kwargs={"report_pks": list(report_pks)}, retry=False, ignore_result=True
-        )
+    if settings.REDIS_URL:
+        _reports_bell.ring(list(report_pks))
 
 
 def ring_symbols(debug_file_id: int) -> None:
     """Tell the symbolication workers about a new debug file. Whoever needs it earlier makes it."""
-    if not settings.REDIS_URL:
-        return
-    with contextlib.suppress(OperationalError, OSError):
+    if settings.REDIS_URL:
+        _symbols_bell.ring([debug_file_id])
+
+
+def _send_reports(report_pks: list[int]) -> None:
+    process_reports.apply_async(
+        kwargs={"report_pks": report_pks}, retry=False, ignore_result=True
+    )
+
+
+def _send_symbols(debug_file_ids: list[int]) -> None:
+    for debug_file_id in debug_file_ids:
         prepare_symcache.apply_async(
             kwargs={"debug_file_id": debug_file_id}, retry=False, ignore_result=True
         )
+
+
+_reports_bell = Bell(_send_reports, most=BATCH)
+_symbols_bell = Bell(_send_symbols, most=BATCH)
 
 
 @shared_task(base=DjangoTask)

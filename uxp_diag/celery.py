@@ -24,11 +24,15 @@ app.conf.update(
     worker_max_tasks_per_child=2000,
     worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,  # a worker never gives up on its broker
+    broker_connection_timeout=2,
     broker_transport_options={
         "visibility_timeout": 120,
         # The defaults look for unacknowledged work every 100 s; these look every 5 s.
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,
+        "socket_connect_timeout": 2,
+        "health_check_interval": 10,
     },
     beat_schedule={
         "sweep": {"task": "crashes.tasks.sweep", "schedule": 15.0},
