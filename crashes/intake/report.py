@@ -17,7 +17,7 @@ from crashes.stack import CrashKind, PayloadFormat
 Text40 = Annotated[str, msgspec.Meta(max_length=40)]
 Text100 = Annotated[str, msgspec.Meta(max_length=100)]
 Text200 = Annotated[str, msgspec.Meta(max_length=200)]
-Digits3 = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{0,3}$")]
+Digits3 = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{0,3}\Z")]
 Annotations = Annotated[
     dict[Text100, Annotated[str, msgspec.Meta(max_length=1000)]], msgspec.Meta(max_length=100)
 ]

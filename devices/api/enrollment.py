@@ -1,6 +1,6 @@
 """Phones enroll, and their owners say what they allow."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -19,7 +19,7 @@ from devices.identity import InvalidImei, parse_keys
 from devices.selectors.access import Sender
 from devices.services.consent import record_consent
 from devices.services.enrollment import EnrollmentRequest, enroll_device
-from uxp_diag.api.body import BodyLimits, read_body
+from uxp_diag.api.body import BodyLimits, read_body, without_nul
 from uxp_diag.api.permissions import AnyCredential
 from uxp_diag.api.problem import Problem
 
@@ -28,7 +28,7 @@ _LIMITS = BodyLimits(wire_bytes=64 * 1024, unpacked_bytes=256 * 1024)
 _Text40 = Annotated[str, msgspec.Meta(max_length=40)]
 _Text100 = Annotated[str, msgspec.Meta(max_length=100)]
 _Text200 = Annotated[str, msgspec.Meta(max_length=200)]
-_Digits3 = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{0,3}$")]
+_Digits3 = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{0,3}\Z")]
 
 
 class ConsentInput(msgspec.Struct, frozen=True):
@@ -90,7 +90,7 @@ class ConsentStateSchema(serializers.Serializer):
 
 def decode_input(request: Request, kind: type[Any]) -> Any:
     """The body as a struct. Raises Problem 400 or 422; neither repeats what was sent."""
-    body = read_body(request._request, _LIMITS)
+    body = without_nul(read_body(request._request, _LIMITS))
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
@@ -119,7 +119,7 @@ class EnrollView(APIView):
         try:
             enrollment = enroll_device(
                 given.imei,
-                _enrollment_request(given),
+                _enrollment_request(given, now=now),
                 program_id=sender.program_id,
                 keys=parse_keys(settings.IDENTITY_KEYS),
                 region=settings.REGION,
@@ -135,7 +135,7 @@ class EnrollView(APIView):
         return Response(answer, status=201)
 
 
-def _enrollment_request(given: EnrollmentInput) -> EnrollmentRequest:
+def _enrollment_request(given: EnrollmentInput, *, now: datetime) -> EnrollmentRequest:
     consent = given.consent
     return EnrollmentRequest(
         model=given.model,
@@ -145,9 +145,20 @@ def _enrollment_request(given: EnrollmentInput) -> EnrollmentRequest:
         mcc=given.mcc,
         mnc=given.mnc,
         policy_version=consent.policy_version if consent else "",
-        purposes=frozenset(consent.purposes) if consent else frozenset(),
-        given_at=consent.given_at if consent else None,
+        purposes=frozenset(consent.purposes) if consent else None,
+        given_at=_given_at(consent, now=now) if consent else now,
     )
+
+
+def _given_at(consent: ConsentInput, *, now: datetime) -> datetime:
+    """When the owner said so, as the phone tells it: now, where that is no moment of a calendar."""
+    said = consent.given_at
+    if said is None:
+        return now
+    try:
+        return said.replace(tzinfo=UTC) if said.tzinfo is None else said.astimezone(UTC)
+    except OverflowError:
+        return now
 
 
 class ConsentView(APIView):
@@ -170,7 +181,7 @@ class ConsentView(APIView):
             sender.device_id,
             purposes=frozenset(given.purposes),
             policy_version=given.policy_version,
-            given_at=given.given_at or now,
+            given_at=_given_at(given, now=now),
             now=now,
         )
         return Response(

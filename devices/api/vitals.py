@@ -15,7 +15,7 @@ from devices.api.consent import refuse_without_consent
 from devices.selectors.access import Sender
 from devices.services.vitals import SampleStatus, VitalsUnavailable, accept_samples
 from devices.vitals.sample import MalformedSample, Sample, decode_sample
-from uxp_diag.api.body import BodyLimits, read_lines
+from uxp_diag.api.body import BodyLimits, read_lines, without_nul
 from uxp_diag.api.permissions import AnyCredential
 from uxp_diag.api.problem import Problem
 
@@ -83,7 +83,7 @@ class VitalsView(APIView):
 
 def _judge(line: bytes, *, received_at: Any) -> Sample | MalformedSample:
     try:
-        return decode_sample(line, received_at=received_at)
+        return decode_sample(without_nul(line), received_at=received_at)
     except MalformedSample as problem:
         return problem
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.contrib.auth.models import User
 
 from devices.credentials import hash_token
-from devices.models import ApiToken, DeviceToken, IngestKey, Membership, Program
+from devices.models import ApiToken, ConsentEntry, DeviceToken, IngestKey, Membership, Program
 from uxp_diag.roles import Scope, scopes_of
 from uxp_diag.viewer import Viewer
 
@@ -42,20 +42,25 @@ def find_sender_by_device_token(token: str) -> Sender | None:
             "device__program_id",
             "device__model",
             "device__allows_development",
-            "device__policy_version",
+            "device__allows_personalisation",
         )
         .first()
     )
     if row is None:
         return None
-    device_id, program_id, model, allows, policy_version = row
+    device_id, program_id, model, allows, personalises = row
     return Sender(
         program_id=program_id,
         device_id=device_id,
         model=model,
         allows_development=allows,
-        has_withdrawn=bool(policy_version) and not allows,
+        has_withdrawn=not allows and not personalises and _has_spoken(device_id),
     )
+
+
+def _has_spoken(device_id: uuid.UUID) -> bool:
+    """Whether the owner ever said anything; then an empty set of purposes is a withdrawal."""
+    return ConsentEntry.objects.filter(device_id=device_id).exists()
 
 
 def find_viewer_by_api_token(token: str, *, now: datetime) -> Viewer | None:

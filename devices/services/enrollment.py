@@ -19,7 +19,7 @@ _KEPT_TOKENS = 3
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentRequest:
-    """What a phone says when it enrols, less the IMEI."""
+    """What a phone says when it enrols, less the IMEI. `purposes` is None without a statement."""
 
     model: str
     build_fingerprint: str
@@ -28,8 +28,8 @@ class EnrollmentRequest:
     mcc: str
     mnc: str
     policy_version: str
-    purposes: frozenset[Purpose]
-    given_at: datetime | None
+    purposes: frozenset[Purpose] | None
+    given_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,12 @@ def enroll_device(
     device_id = _device_id_for(digits, program_id=program_id, keys=keys, region=region, now=now)
     with transaction.atomic():
         device = _save_device(device_id, request, program_id=program_id, now=now)
-        if request.purposes or request.policy_version:
+        if request.purposes is not None:
             record_consent(
                 device.pk,
                 purposes=request.purposes,
                 policy_version=request.policy_version,
-                given_at=request.given_at or now,
+                given_at=request.given_at,
                 now=now,
             )
         token = _new_token(device, now=now)

@@ -13,7 +13,7 @@ import msgspec
 Text40 = Annotated[str, msgspec.Meta(max_length=40)]
 Text100 = Annotated[str, msgspec.Meta(max_length=100)]
 Text200 = Annotated[str, msgspec.Meta(max_length=200)]
-Digits3 = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{0,3}$")]
+Digits3 = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{0,3}\Z")]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Percent = Annotated[float, msgspec.Meta(ge=0, le=1000)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=366 * 86400)]

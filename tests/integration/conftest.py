@@ -49,3 +49,9 @@ def own_folders(settings, tmp_path):
     """Every test has a spool and blobs of its own, as it has a database of its own."""
     settings.SPOOL_DIR = tmp_path / "spool"
     settings.BLOB_DIR = tmp_path / "blobs"
+
+
+@pytest.fixture(autouse=True)
+def many_phones_in_one_network(settings):
+    """All tests enroll from one address."""
+    settings.ENROLLMENT_LIMIT = False

@@ -118,6 +118,51 @@ def test_an_enrollment_without_consent_may_not_upload(send, key):
     assert (answer.status_code, answer.json()["code"]) == (403, "consent_missing")
 
 
+@pytest.mark.parametrize("policy_version", ["2023-04-17", ""])
+@pytest.mark.parametrize("purposes", [[], ["personalisation"]])
+def test_a_withdrawal_is_one_whatever_policy_it_names(
+    send, key, device_token, purposes, policy_version
+):
+    statement = {"policy_version": policy_version, "purposes": purposes}
+    code = "consent_missing" if purposes else "consent_withdrawn"
+
+    send("devices/me/consent/", statement, token=device_token, method="put")
+    put = send("reports/", report(), token=device_token).json()
+    token = send("devices/enroll/", enrollment(consent=statement), token=key).json()["device_token"]
+    enrolled = send("reports/", report(), token=token).json()
+
+    assert put["code"] == enrolled["code"] == code
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"model": "a\0b"},
+        {"os_build": "\0"},
+        {"consent": {"policy_version": "a\0b", "purposes": []}},
+        *(
+            {"consent": {"policy_version": "1", "purposes": [], "given_at": moment}}
+            for moment in (
+                "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-01T00:00:00",
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_an_enrollment_survives_what_databases_cannot_store(send, key, more):
+    answer = send("devices/enroll/", enrollment(**more), token=key)
+
+    assert answer.status_code == 201
+
+
+@pytest.mark.parametrize("mcc", ["244\n", "2444", "24x", "\uff12\uff14\uff14"])
+def test_a_country_code_has_digits_only(send, key, device_token, mcc):
+    enrolled = send("devices/enroll/", enrollment(mcc=mcc), token=key)
+    sent = send("reports/", report(network={"mcc": mcc}), token=device_token)
+
+    assert enrolled.status_code == sent.status_code == 422
+    assert enrolled.json()["code"] == sent.json()["code"] == "invalid_field"
+
+
 def test_withdrawal_closes_the_door_and_consent_opens_it_again(send, device_token):
     withdrawal = {"policy_version": "2023-04-17", "purposes": []}
     consent = withdrawal | {"purposes": ["development"]}

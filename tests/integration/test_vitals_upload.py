@@ -56,6 +56,15 @@ def test_samples_are_kept_once_and_unknown_keys_are_not(send, device_token):
     assert "unknown" not in content
 
 
+def test_a_sample_survives_what_databases_cannot_store(send, device_token):
+    odd = sample(software={"os_build": "V\0\\u0000"}, network={"mcc": "244\n"})
+
+    answer = send("vitals/", lines(odd | {"network": {}}, odd), token=device_token)
+
+    assert [item.get("code") for item in answer.json()["results"]] == [None, "invalid_field"]
+    assert VitalSample.objects.get().os_build == "V\ufffd\\u0000"
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [

@@ -10,6 +10,7 @@ of memory and stops at the limit, not after it. gzip may have several members an
 frames. A second layer of encoding is refused.
 """
 
+import re
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -68,6 +69,15 @@ def read_lines(request: HttpRequest, limits: BodyLimits, *, most: int) -> list[b
     if not lines:
         raise Problem(422, "empty_batch", "The batch has no line.")
     return lines
+
+
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+"""The escape of NUL in JSON, its backslash not itself escaped."""
+
+
+def without_nul(document: bytes) -> bytes:
+    """A JSON document with U+FFFD for every NUL, which PostgreSQL cannot store in text."""
+    return _NUL.sub(rb"\1\\ufffd", document)
 
 
 def iterate_body(request: HttpRequest, limits: BodyLimits) -> Iterator[bytes]:

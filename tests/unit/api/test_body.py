@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import tracemalloc
 import zlib
 
@@ -9,8 +10,17 @@ import brotli
 import pytest
 import zstandard
 from django.core.handlers.wsgi import WSGIRequest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from uxp_diag.api.body import BodyLimits, iterate_body, read_body, read_multipart, stream_parts
+from uxp_diag.api.body import (
+    BodyLimits,
+    iterate_body,
+    read_body,
+    read_multipart,
+    stream_parts,
+    without_nul,
+)
 from uxp_diag.api.problem import Problem
 
 LIMITS = BodyLimits(wire_bytes=1 << 20, unpacked_bytes=4 << 20, ratio=100, parts=5)
@@ -232,3 +242,11 @@ def test_damaged_multipart_is_the_clients_error(body, content_type, code):
         read_multipart(request(body, content_type=content_type), LIMITS)
 
     assert caught.value.code == code
+
+
+@given(st.text(alphabet="\0\\u0a", max_size=12))
+def test_a_document_without_nul_is_the_same_document(text):
+    document = json.dumps({text: [text]}).encode()
+
+    expected = text.replace("\0", "\ufffd")
+    assert json.loads(without_nul(document)) == {expected: [expected]}
