@@ -4,11 +4,13 @@ Every line is judged by itself: a bad one is rejected with its code and never hu
 neighbours. The answer is in the order of the lines. The whole batch is made durable at once, so a
 batch that is answered at all has kept everything it calls accepted.
 
-A batch with an `Idempotency-Key` that is sent again within three days gets the first answer again;
+The same batch with the same `Idempotency-Key` that is sent again within three days gets the first answer again;
 without one a replay says `duplicate` line by line. Either way nothing counts twice.
 """
 
+import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,10 +89,11 @@ class ReportBatchView(APIView):
         """Take many reports; 200 once all that are accepted are durable."""
         sender: Sender = request.auth  # type: ignore[assignment]
         refuse_without_consent(sender)
-        remembered = find_answer(sender, batch_key(request))
+        lines = read_lines(request._request, BATCH_LIMITS, most=MAX_LINES)
+        key = batch_key(request, lines)
+        remembered = find_answer(sender, key)
         if remembered is not None:
             return Response(remembered)
-        lines = read_lines(request._request, BATCH_LIMITS, most=MAX_LINES)
         spend_reports(sender, count=len(lines))
         judged = [_judge(line, sender) for line in lines]
         uploads = [item for item in judged if isinstance(item, Upload)]
@@ -106,15 +109,22 @@ class ReportBatchView(APIView):
             for item in judged
         ]
         answer = {"results": results, "server_time": timezone.now()}
-        return Response(remember_answer(sender, batch_key(request), answer, now=timezone.now()))
+        return Response(remember_answer(sender, key, answer, now=timezone.now()))
 
 
-def batch_key(request: Request) -> str:
-    """The `Idempotency-Key` of a batch; empty without one. Raises Problem 422."""
+def batch_key(request: Request, lines: Sequence[bytes]) -> str:
+    """The name of a batch with an `Idempotency-Key`; empty without one. Raises Problem 422.
+
+    The content is part of it: what shares only the key, by mistake or because the senders without
+    enrollment are not told apart, is another batch and is stored.
+    """
     key = request.headers.get("Idempotency-Key", "").strip()
     if len(key) > _MAX_KEY_LENGTH or not key.isprintable():
         raise Problem(422, "bad_idempotency_key", "An Idempotency-Key has up to 100 characters.")
-    return key
+    digest = hashlib.sha256(key.encode())
+    for line in lines:
+        digest.update(b"\n" + line)
+    return digest.hexdigest() if key else ""
 
 
 def _judge(line: bytes, sender: Sender) -> Upload | Rejected:

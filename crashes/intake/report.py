@@ -128,7 +128,17 @@ _keys_decoder = msgspec.json.Decoder(_Keys)
 
 
 def count_unknown_keys(document: bytes) -> int:
-    """How many keys of a report, and of the objects in it, are none of ours and were dropped."""
+    """How many keys of a report, and of the objects in it, are none of ours and were dropped.
+
+    Raises MalformedReport for a key that is not UTF-8; `decode_report` does not look at those.
+    """
+    try:
+        return _unknown_keys(document)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise MalformedReport("malformed_json", "the report is not valid JSON") from None
+
+
+def _unknown_keys(document: bytes) -> int:
     keys = _keys_decoder.decode(document)
     count = 0
     for name, value in keys.items():

@@ -182,6 +182,11 @@ def test_withdrawal_closes_the_door_and_consent_opens_it_again(send, device_toke
         (b"", 400, "malformed_json"),
         (b"{", 400, "malformed_json"),
         (b"\xff\xfe", 400, "malformed_json"),
+        (
+            b'{"\xff": 1, "report_id": "%s", "kind": "anr"}' % uuid.uuid4().hex.encode(),
+            400,
+            "malformed_json",
+        ),
         (b"[]", 422, "invalid_field"),
         (b"{}", 422, "invalid_field"),
         (b'{"report_id": "x", "kind": "anr"}', 422, "invalid_field"),
@@ -355,6 +360,30 @@ def test_a_batch_with_a_key_gets_the_same_answer_again(send, device_token):
         "duplicate", "rejected", "duplicate",
     ]  # fmt: skip
     assert Report.objects.count() == 2
+
+
+def test_another_batch_with_the_same_key_is_stored(send, key, device_token):
+    headers = {"Idempotency-Key": "batch-1"}
+
+    answers = [
+        send("reports/batch/", json.dumps(report()).encode(), token=token, **headers)
+        for token in (device_token, device_token, key, key)
+    ]
+
+    assert [answer.json()["results"][0]["status"] for answer in answers] == ["accepted"] * 4
+    assert Report.objects.count() == 4
+
+
+def test_the_losses_of_a_batch_are_counted_together(
+    send, device_token, django_assert_max_num_queries
+):
+    lines = [json.dumps(report(discarded={"too_old": 2}, more=1)).encode() for _ in range(20)]
+
+    with django_assert_max_num_queries(20):
+        send("reports/batch/", b"\n".join(lines), token=device_token)
+
+    counts = dict(ClientLoss.objects.values_list("reason", "count"))
+    assert counts == {"too_old": 40, "unknown_keys": 20}
 
 
 def test_the_key_of_one_device_says_nothing_to_another(send, key, device_token):
