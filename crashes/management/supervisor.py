@@ -6,11 +6,12 @@ the kernel ends the children with it (`PR_SET_PDEATHSIG`, Linux).
 """
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
@@ -28,11 +29,16 @@ def _end_with_parent() -> None:
 
 @dataclass(slots=True)
 class Child:
-    """One command. A child that is not to be kept alive may end when it likes."""
+    """One command. A child that is not to be kept alive may end when it likes.
+
+    What nobody else on the machine may read goes into its environment, not on its command line.
+    """
 
     name: str
     command: Sequence[str]
     is_kept: bool = True
+    environment: Mapping[str, str] = field(default_factory=dict)
+    exit_code: int | None = None
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     restart_at: float = 0.0
@@ -41,7 +47,10 @@ class Child:
     def start(self) -> None:
         """Run the command."""
         self.process = subprocess.Popen(  # noqa: S603  commands are our own
-            self.command, start_new_session=True, preexec_fn=_end_with_parent  # noqa: PLW1509
+            self.command,
+            env={**os.environ, **self.environment},
+            start_new_session=True,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509
         )
         self.started = time.monotonic()
 
@@ -91,7 +100,7 @@ class Supervisor:
             return
         if child.is_kept:
             self.report(f"{child.name} ended ({child.process.returncode}); starting it again")
-        child.process = None
+        child.exit_code, child.process = child.process.returncode, None
         child.restart_at = now + child.pause_seconds
         child.pause_seconds = min(child.pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
 

@@ -4,6 +4,7 @@ Phones enroll, a build server hands in debug files, and some six weeks of report
 seed sends the same reports: run again, they are all answered `duplicate`.
 """
 
+import os
 import time
 from argparse import ArgumentParser
 from datetime import UTC, datetime
@@ -37,7 +38,9 @@ class Command(BaseCommand):
         parser.add_argument("--key", required=True, help="ingest key of the program (uxpi_...)")
         parser.add_argument(
             "--symbols-token",
-            help="API token with scope symbols (uxpa_...); without, no debug files",
+            default=os.environ.get("UXP_SYMBOLS_TOKEN", ""),
+            help="API token with scope symbols (uxpa_...), or UXP_SYMBOLS_TOKEN; "
+            "without, no debug files",
         )
         parser.add_argument("--devices", type=int, default=2500, help="how many phones [2500]")
         parser.add_argument("--reports", type=int, default=6000, help="how many reports [6000]")

@@ -1,6 +1,8 @@
 """The embedded platform in one command: web server and workers as children, SQLite and files."""
 
+import fcntl
 import json
+import os
 import secrets
 import shutil
 import socket
@@ -8,6 +10,8 @@ import sys
 import urllib.error
 import urllib.request
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +31,8 @@ from devices.services.access import (
 from uxp_diag.roles import Role, Scope
 
 PROGRAM = "User Experience Program"
+_OUR_FOLDERS = ("spool", "blobs", "static")
+_OUR_FILES = ("uxp.sqlite3", "uxp.sqlite3-wal", "uxp.sqlite3-shm", "demo.json")
 DEMO_LOGINS = {
     "viewer": Role.VIEWER,
     "triager": Role.TRIAGER,
@@ -53,10 +59,16 @@ class Command(BaseCommand):
         """Prepare, start, watch, stop."""
         del args
         host, port = options["host"], options["port"]
-        _refuse_taken_port(host, port)
-        if options["reset"]:
-            _throw_away(settings.DATA_DIR)
-        self._prepare()
+        os.umask(0o077)  # what phones sent is for nobody else on this machine
+        settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
+        with _alone_in(settings.DATA_DIR):
+            _refuse_taken_port(host, port)
+            if options["reset"]:
+                _throw_away(settings.DATA_DIR)
+            self._prepare()
+            self._run(host, port, is_demo=options["demo"])
+
+    def _run(self, host: str, port: int, *, is_demo: bool) -> None:
         supervisor = Supervisor(report=self._say)
         supervisor.watch_signals()
         supervisor.add(Child("web server", web_command(host=host, port=port)))
@@ -64,12 +76,11 @@ class Command(BaseCommand):
             reconcile = ["--reconcile"] if number == 0 else []
             supervisor.add(Child(f"worker {number + 1}", _manage("work", *reconcile)))
         address = f"http://{host}:{port}"
-        opening = _Opening(self, supervisor, address, is_demo=options["demo"])
+        opening = _Opening(self, supervisor, address, is_demo=is_demo)
         supervisor.run(step=opening.step)
         self._say("stopped")
 
     def _prepare(self) -> None:
-        settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
         call_command("migrate", verbosity=0)
         call_command("collectstatic", verbosity=0, interactive=False)
 
@@ -99,9 +110,16 @@ class _Opening:
         fleet = self._fleet
         if fleet is not None and fleet.process is None:
             self._fleet = None
+            self._close(fleet)
+
+    def _close(self, fleet: Child) -> None:
+        say = self._command._say  # noqa: SLF001
+        if fleet.exit_code == 0:
             _remember(fleet_sent=True)
-            self._command._say("\nThe fleet's reports are in.")  # noqa: SLF001
-            self._print_access()
+            say("\nThe fleet's reports are in.")
+        else:
+            say("\nThe fleet did not get through; `make demo` sends the rest the next time.")
+        self._print_access()
 
     def _open(self) -> None:
         say = self._command._say  # noqa: SLF001
@@ -113,14 +131,11 @@ class _Opening:
         if access.get("fleet_sent"):
             return
         say("\nSending a fleet's reports through the API; pages fill while it runs:\n")
-        token = _symbols_token()
         self._fleet = Child(
             "demo fleet",
-            _manage(
-                "demo_fleet", "--url", self._address, "--key", access["ingest_key"],
-                "--symbols-token", token,
-            ),
+            _manage("demo_fleet", "--url", self._address, "--key", access["ingest_key"]),
             is_kept=False,
+            environment={"UXP_SYMBOLS_TOKEN": _symbols_token()},
         )
         self._supervisor.add(self._fleet)
 
@@ -154,18 +169,30 @@ def _refuse_taken_port(host: str, port: int) -> None:
             ) from None
 
 
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold the data folder. Raises CommandError while another platform does, and may not be reset.
+
+    The lock goes with this process, however it ends.
+    """
+    with (folder / "serve.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandError(
+                f"Another platform runs on {folder}. Stop it, or set UXP_DATA_DIR to another folder."
+            ) from None
+        yield
+
+
 def _throw_away(folder: Path) -> None:
-    """Empty the data folder; refuse one that is not ours."""
-    if not folder.exists():
-        return
-    is_ours = (folder / "secret_key").exists() or (folder / "uxp.sqlite3").exists()
-    if any(folder.iterdir()) and not is_ours:
-        raise CommandError(f"{folder} holds other things than ours; it is left alone.")
-    for path in folder.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif path.name not in {"secret_key", "identity_key"}:  # this process has read them
-            path.unlink()
+    """Remove our data from the data folder: what is not ours, and the secrets, stays."""
+    if not settings.EMBEDDED:
+        raise CommandError("--reset is for the embedded database. Unset DATABASE_URL.")
+    for name in _OUR_FOLDERS:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in _OUR_FILES:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _is_ready(address: str) -> bool:
@@ -184,8 +211,10 @@ def _remember(**facts: Any) -> dict[str, Any]:
     path = _demo_file()
     known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     known |= facts
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(known))
+    fresh = path.with_suffix(".new")
+    fresh.touch(mode=0o600)
+    fresh.write_text(json.dumps(known))
+    fresh.replace(path)
     return known
 
 
