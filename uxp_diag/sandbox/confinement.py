@@ -2,7 +2,7 @@
 
 `confine` applies every layer the kernel offers and answers with those that hold:
 
-    rlimits            CPU time, address space, file size, 16 descriptors, no core, no processes
+    rlimits            CPU time, address space, file size, 96 descriptors, no core, no processes
     no_new_privs       no way back up through a setuid program
     no_capabilities    root in the parent is nobody in the child
     landlock           no file, no TCP port, no signal to the outside, by the kernel's own rules
@@ -28,7 +28,7 @@ from pathlib import Path
 from uxp_diag.sandbox import seccomp
 from uxp_diag.sandbox.terms import Limits, Protection
 
-MAX_DESCRIPTORS = 16
+MAX_DESCRIPTORS = 96  # those of a job, and once more for each that it maps into memory
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4

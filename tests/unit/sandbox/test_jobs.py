@@ -1,5 +1,6 @@
 """What a job gives back, and how each way to fail is told."""
 
+import contextlib
 import os
 import random
 import threading
@@ -11,6 +12,7 @@ import pytest
 from tests.unit.sandbox import hostile
 from tests.unit.sandbox.conftest import JOBS
 from uxp_diag.sandbox import FailureReason, JobRefused, Limits, PlainValue, Sandbox, SandboxFailure
+from uxp_diag.sandbox.wire import MAX_FILES
 
 SMALL = Limits(cpu_seconds=0.3, memory_bytes=64 << 20, output_bytes=1 << 20)
 HASTY = Limits(cpu_seconds=2, wall_seconds=0.4)
@@ -258,7 +260,20 @@ def test_a_closed_descriptor_is_the_callers_mistake(shared_sandbox, tmp_path):
 
 def test_too_many_files_are_refused(shared_sandbox):
     with pytest.raises(ValueError, match="at most"):
-        shared_sandbox.run(f"{JOBS}:read_files", files=(0,) * 9)
+        shared_sandbox.run(f"{JOBS}:read_files", files=(0,) * (MAX_FILES + 1))
+
+
+def test_as_many_files_as_allowed_keep_their_order(shared_sandbox, tmp_path):
+    with contextlib.ExitStack() as stack:
+        files = [
+            stack.enter_context((tmp_path / str(number)).open("w+b")) for number in range(MAX_FILES)
+        ]
+        for number, file in enumerate(files):
+            file.write(f"{number} ".encode())
+            file.seek(0)
+        content = shared_sandbox.run(f"{JOBS}:read_files", files=[file.fileno() for file in files])
+
+    assert content == [f"{number} ".encode() for number in range(MAX_FILES)]
 
 
 def test_what_python_imports_late_is_there_already(shared_sandbox):
