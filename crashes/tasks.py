@@ -19,7 +19,7 @@ from django.utils import timezone
 from crashes.services.processing import lease_reports, list_unannounced
 from crashes.services.processing import process_reports as process
 from crashes.services.reconciling import reconcile
-from crashes.services.symbols import list_unprepared, prepare_debug_file
+from crashes.services.symbol_tables import list_unprepared, prepare_debug_file
 from uxp_diag.bell import Bell
 
 BATCH = 50

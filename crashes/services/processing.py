@@ -14,43 +14,35 @@ that comes too late finds that the row is no longer its own.
 """
 
 import logging
-import threading
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 import zstandard
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, transaction
 from django.db.models import F, Q
-from django.utils import timezone
 
 from crashes.formats.registry import PARSER_VERSION
-from crashes.grouping.values import GroupingInput
-from crashes.intake.report import without_nul
 from crashes.intake.spool_record import DamagedSpool, decode_record
 from crashes.models import Report, ReportContent
 from crashes.services.acceptance import spool
 from crashes.services.blobs import blobs
 from crashes.services.counting import Sighting, count_sightings
-from crashes.services.grouping import MECHANISM, Occurrence, Placer
-from crashes.services.sandboxes import sandbox
-from crashes.services.symbols import note_missing, store_finder, symbolicate_crash
-from crashes.stack import Crash, CrashKind, PayloadFormat, from_json, to_json
+from crashes.services.digesting import Digested, Failure, Leased, digest
+from crashes.services.grouping import Occurrence, Placer
+from crashes.services.leases import LEASE, kept
+from crashes.services.symbols import note_missing
+from crashes.services.waiting import Need, note_needs
+from crashes.stack import Crash, to_json
 from crashes.symbolication.frames import SymbolicationResult
-from crashes.symbolication.ports import DebugFileFinder
 from uxp_diag.db import update_rows
-from uxp_diag.sandbox import JobRefused, SandboxFailure
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=30)
-RENEW_SECONDS = 10.0
 MAX_ATTEMPTS = 3
 RETRY_AFTER = timedelta(seconds=5)
 UNANNOUNCED_AFTER = timedelta(seconds=30)
@@ -58,35 +50,6 @@ INLINE_RAW_BYTES = 16 * 1024
 MAX_LEASES = 6
 """Once in company and five times alone; who still ends every worker is not tried again."""
 _LONGEST = timedelta(minutes=10)
-
-
-@dataclass(frozen=True, slots=True)
-class Leased:
-    """A report that this process may work on, and what the device sent."""
-
-    row: Report
-    envelope: dict[str, Any]
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Digested:
-    """A report ready to be stored."""
-
-    leased: Leased
-    crash: Crash
-    item: GroupingInput
-    symbols: SymbolicationResult
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A report that could not be digested. A final one is not tried again."""
-
-    row: Report
-    code: str
-    detail: str
-    is_final: bool
 
 
 def lease_reports(
@@ -144,37 +107,14 @@ def process_reports(rows: Sequence[Report], *, now: datetime) -> None:
     """Digest and store leased reports. One report's trouble never touches its neighbours."""
     if not rows:
         return
-    with _kept_lease(rows[0].lease_id):
+    held = Report.objects.filter(lease_id=rows[0].lease_id, state=Report.State.LEASED)
+    with kept(lambda until: held.update(leased_until=until)):
         _process(rows, now=now)
-
-
-@contextmanager
-def _kept_lease(lease_id: uuid.UUID | None) -> Iterator[None]:
-    """Renew a lease every ten seconds for as long as the block takes."""
-    is_over = threading.Event()
-    keeper = threading.Thread(target=_renew, args=(lease_id, is_over), daemon=True)
-    keeper.start()
-    try:
-        yield
-    finally:
-        is_over.set()
-        keeper.join()
-
-
-def _renew(lease_id: uuid.UUID | None, is_over: threading.Event) -> None:
-    while not is_over.wait(RENEW_SECONDS):
-        try:
-            held = Report.objects.filter(lease_id=lease_id, state=Report.State.LEASED)
-            held.update(leased_until=timezone.now() + LEASE)
-        except DatabaseError:
-            logger.exception("a lease could not be renewed; somebody else may take over")
-        finally:
-            connection.close()
 
 
 def _process(rows: Sequence[Report], *, now: datetime) -> None:
     loaded, failures = _load(rows)
-    digested, refused = _digest(loaded)
+    digested, refused = digest(loaded, now=now)
     failures += refused
     failures += _store(digested, now=now)
     for failure in failures:
@@ -198,105 +138,6 @@ def _load(rows: Sequence[Report]) -> tuple[list[Leased], list[Failure]]:
             continue
         loaded.append(Leased(row, header["envelope"], payload))
     return loaded, failures
-
-
-def _digest(loaded: Sequence[Leased]) -> tuple[list[Digested], list[Failure]]:
-    digested, failures = [], []
-    outcomes = _parse(loaded)
-    finders = _finders(loaded, outcomes)
-    for leased, outcome in zip(loaded, outcomes, strict=True):
-        if isinstance(outcome, Failure):
-            failures.append(outcome)
-            continue
-        try:
-            digested.append(_digest_one(leased, outcome, finders[leased.row.program_id]))
-        except Exception as error:
-            logger.exception("report %d cannot be digested", leased.row.pk)
-            failures.append(Failure(leased.row, "digest_failed", _kind(error), is_final=False))
-    return digested, failures
-
-
-def _finders(
-    loaded: Sequence[Leased], outcomes: Sequence[Crash | Failure]
-) -> dict[int, DebugFileFinder]:
-    """By program, what finds the symcaches of a batch."""
-    build_ids: dict[int, set[str]] = defaultdict(set)
-    for leased, outcome in zip(loaded, outcomes, strict=True):
-        if isinstance(outcome, Crash):
-            frames = (frame for thread in outcome.threads for frame in thread.frames)
-            found = {frame.build_id for frame in frames if frame.build_id}
-            build_ids[leased.row.program_id] |= found
-    return {
-        program_id: store_finder(program_id, expected=expected)
-        for program_id, expected in build_ids.items()
-    }
-
-
-def _parse(loaded: Sequence[Leased]) -> list[Crash | Failure]:
-    """Every payload through the sandbox; reports without one need no parser."""
-    parsed: dict[int, Crash | Failure] = {}
-    by_program: dict[int, list[Leased]] = defaultdict(list)
-    for item in loaded:
-        if _format(item) is PayloadFormat.NONE:
-            parsed[item.row.pk] = _bare_crash(item)
-        else:
-            by_program[item.row.program_id].append(item)
-    for items in by_program.values():  # a child reads the payloads of one program only
-        inputs = [(_format(item).value, item.payload) for item in items]
-        outcomes = sandbox().run_many("crashes.formats.jobs:parse_job", inputs)
-        for item, outcome in zip(items, outcomes, strict=True):
-            parsed[item.row.pk] = _crash_or_failure(item, outcome)
-    return [parsed[item.row.pk] for item in loaded]
-
-
-def _format(leased: Leased) -> PayloadFormat:
-    return PayloadFormat(leased.envelope["payload"]["format"])
-
-
-def _bare_crash(leased: Leased) -> Crash:
-    """A crash without a dump. What a reboot has is its reason, which devices send as process."""
-    kind = CrashKind(leased.row.kind)
-    reason = leased.row.process or None
-    return Crash(kind=kind, reason=reason if kind is CrashKind.REBOOT else None)
-
-
-def _crash_or_failure(
-    leased: Leased, outcome: dict[str, Any] | JobRefused | SandboxFailure
-) -> Crash | Failure:
-    if isinstance(outcome, JobRefused):
-        return Failure(leased.row, outcome.code, str(outcome), is_final=True)
-    if isinstance(outcome, SandboxFailure):
-        code = f"sandbox_{outcome.reason.value}"
-        return Failure(leased.row, code, outcome.detail, is_final=False)
-    try:
-        return from_json(without_nul(outcome) if b"\0" in leased.payload else outcome)
-    except (KeyError, TypeError, ValueError) as error:
-        return Failure(leased.row, "sandbox_answer", _kind(error), is_final=False)
-
-
-def _digest_one(leased: Leased, parsed: Crash, find: DebugFileFinder) -> Digested:
-    crash = with_envelope(parsed, leased.row, leased.envelope)
-    symbols = symbolicate_crash(crash, find=find)
-    item = MECHANISM.prepare(symbols.crash, package=leased.row.package or None)
-    return Digested(leased, symbols.crash, item, symbols)
-
-
-def with_envelope(crash: Crash, row: Report, envelope: dict[str, Any]) -> Crash:
-    """The crash, completed by what the device said beside the payload.
-
-    The envelope decides the kind: a tombstone inside a watchdog report is still a watchdog. For
-    everything else the dump knows better, and the envelope fills the gaps.
-    """
-    software = envelope.get("software", {})
-    return replace(
-        crash,
-        kind=CrashKind(row.kind),
-        process=crash.process or row.process or None,
-        package=crash.package or row.package or None,
-        version_name=crash.version_name or row.version_name or None,
-        version_code=crash.version_code if crash.version_code is not None else row.version_code,
-        build_fingerprint=crash.build_fingerprint or software.get("build_fingerprint") or None,
-    )
 
 
 def _store(digested: Sequence[Digested], *, now: datetime) -> list[Failure]:
@@ -330,6 +171,7 @@ def _store_all(digested: Sequence[Digested], *, now: datetime) -> None:
             contents.append(_content(item, receipt))
     _write_contents(contents)
     _note_missing(items, now=now)
+    _note_needs(items, now=now)
     rows = [item.leased.row for item in items]
     update_rows(rows, _STORED_FIELDS, **_DONE)
 
@@ -340,6 +182,17 @@ def _note_missing(items: Sequence[Digested], *, now: datetime) -> None:
         by_program[item.leased.row.program_id].append(item.symbols)
     for program_id in sorted(by_program):
         note_missing(by_program[program_id], program_id=program_id, now=now)
+
+
+def _note_needs(items: Sequence[Digested], *, now: datetime) -> None:
+    """What was not kept cannot be digested again, so it waits for nothing."""
+    by_program: dict[int, dict[int, Sequence[Need]]] = defaultdict(dict)
+    for item in items:
+        row = item.leased.row
+        if item.needs and not row.is_counted_only:
+            by_program[row.program_id][row.pk] = item.needs
+    for program_id, needs in by_program.items():
+        note_needs(needs, program_id=program_id, now=now)
 
 
 def _place(item: Digested, placer: Placer, *, now: datetime) -> dict[str, Any]:
@@ -409,7 +262,7 @@ def _content(item: Digested, receipt: dict[str, Any]) -> ReportContent:
         grouping=receipt,
         raw=raw,
         raw_blob=raw_blob,
-        raw_format=_format(item.leased).value,
+        raw_format=item.leased.format.value,
         raw_bytes=len(item.leased.payload),
     )
 

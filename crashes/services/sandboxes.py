@@ -12,6 +12,12 @@ BUILD_SYMCACHE = Limits(
     cpu_seconds=120, wall_seconds=180, memory_bytes=4096 * _MIB, file_bytes=4096 * _MIB
 )
 
+OPEN_MAPPING = Limits(cpu_seconds=20, wall_seconds=30, memory_bytes=1024 * _MIB)
+"""A mapping of a large app is tens of megabytes, and its index half as much again."""
+
+
+_RULES = ("crashes.formats", "crashes.symbolication")
+_WALK = "crashes.services.walk_jobs"
 
 _LATE_IMPORTS = ("heapq", "_strptime", "encodings.latin_1", "encodings.utf_16_le", "unicodedata")
 """What the standard library imports on first use, which a child no longer can."""
@@ -21,7 +27,7 @@ _LATE_IMPORTS = ("heapq", "_strptime", "encodings.latin_1", "encodings.utf_16_le
 def sandbox() -> Sandbox:
     """Children that can parse every payload format and read debug files. One per process."""
     return Sandbox(
-        ("crashes.formats.*", "crashes.symbolication.*", *_LATE_IMPORTS),
+        (*(f"{name}.*" for name in _RULES), _WALK, *_LATE_IMPORTS),
         limits=PARSE,
-        allowed=("crashes.formats", "crashes.symbolication"),
+        allowed=(*_RULES, _WALK),
     )

@@ -1,34 +1,40 @@
-"""Debug files: taken in, made into symcaches, used.
+"""Debug files: taken in, found again by build id, used.
 
-A debug file is kept once per content and known by its build id. Its symcache is made in the
-sandbox when the file arrives, carries a version, and can be made again from the file at any time;
-a report that needs it earlier makes it on the spot. Both are blobs named by content, so two
-processes that do the same work write the same bytes.
+A debug file is kept once per content and known by its build id, a mapping by its UUID. What it is
+good for is made when it arrives (`crashes.services.symbol_tables`); a report that needs a small
+one earlier makes it on the spot, and gets its names later where the file is large.
 """
 
 import hashlib
 import logging
 import os
 import secrets
-import tempfile
-from collections.abc import Iterable, Iterator, Set
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from functools import cache
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
-from django.db.models import Case, IntegerField, Value, When
+from django.db.models import Q
 
-from crashes.models import DebugFile, MissingDebugFile
+from crashes.models import AppMapping, DebugFile, MissingDebugFile
 from crashes.services.blobs import blobs
-from crashes.services.sandboxes import BUILD_SYMCACHE, IDENTIFY, sandbox
+from crashes.services.sandboxes import IDENTIFY, sandbox
+from crashes.services.symbol_tables import (
+    debug_file_path,
+    debug_id,
+    is_mapping,
+    prepare_debug_file,
+    symcache_path,
+    symcaches,
+)
 from crashes.stack import Crash
 from crashes.symbolication.frames import SymbolicationResult, symbolicate
-from crashes.symbolication.lookup import Symcache, SymcachePool
+from crashes.symbolication.lookup import Symcache
 from crashes.symbolication.ports import DebugFileFinder
-from crashes.symbolication.symcache import SYMCACHE_VERSION
 from uxp_diag.db import insert_adding
 from uxp_diag.sandbox import JobRefused, SandboxFailure
 
@@ -36,7 +42,12 @@ logger = logging.getLogger(__name__)
 
 _COPY_BYTES = 1 << 20
 MAX_DEBUG_FILE_BYTES = 2 << 30
-_POOL_BYTES = 512 << 20
+_SMALL_BYTES = 64 << 20
+"""A file of this size is made in about a second; reports wait for no larger one."""
+_PATIENCE_SECONDS = 5.0
+_COARSE = timedelta(days=1)
+
+Quality = DebugFile.Quality
 
 
 class DebugFileRefused(Exception):
@@ -76,6 +87,7 @@ def register_debug_file(
                 "name": (facts.get("name") or Path(name).name)[:200],
                 "size_bytes": size_bytes,
                 "facts": facts,
+                "mapping_id": facts.get("mapping_id") or "",
                 "created_at": now,
             },
         )
@@ -83,47 +95,44 @@ def register_debug_file(
     return Registration(debug_file, is_new)
 
 
-def prepare_debug_file(debug_file_id: int) -> DebugFile:
-    """Make the symcache of a debug file, if it has none of this version yet."""
+def name_mapping(
+    debug_file_id: int, *, package: str, version_code: int, now: datetime
+) -> AppMapping | None:
+    """Say which version of which app a mapping belongs to; None for what is no mapping.
+
+    Of two mappings for one version the one named last counts. Reports that wait for it are looked
+    for once more.
+    """
     debug_file = DebugFile.objects.get(pk=debug_file_id)
-    try:
-        _ensure_symcache(debug_file)
-    except (JobRefused, SandboxFailure) as problem:
-        debug_file.state = DebugFile.State.UNUSABLE
-        debug_file.failure_detail = str(problem)[:300]
-    else:
-        debug_file.state = DebugFile.State.READY
-        debug_file.failure_detail = ""
-        debug_file.symcache_version = SYMCACHE_VERSION
-        MissingDebugFile.objects.filter(
-            program_id=debug_file.program_id, build_id=debug_file.build_id
-        ).delete()
-    debug_file.save(update_fields=["state", "failure_detail", "symcache_version"])
-    return debug_file
-
-
-def list_unprepared(*, limit: int) -> list[int]:
-    """Debug files whose symcache nobody has made yet, oldest first."""
-    waiting = DebugFile.objects.filter(state=DebugFile.State.RECEIVED).order_by("pk")
-    return list(waiting.values_list("pk", flat=True)[:limit])
+    if not is_mapping(debug_file):
+        return None
+    named, _ = AppMapping.objects.update_or_create(
+        program_id=debug_file.program_id,
+        package=package[:200],
+        version_code=version_code,
+        defaults={"debug_file": debug_file},
+    )
+    ready = DebugFile.objects.filter(pk=debug_file_id, state=DebugFile.State.READY)
+    ready.update(regroup_at=now)
+    return named
 
 
 def has_debug_file(facts: dict[str, Any], *, program_id: int, size_bytes: int) -> bool:
     """Whether a file of this build id, kind and size is in the store already."""
     return DebugFile.objects.filter(
         program_id=program_id,
-        build_id=facts["build_id"] or "",
+        build_id=facts["build_id"] or facts.get("debug_id") or "",
         kind=facts["kind"],
         size_bytes=size_bytes,
     ).exists()
 
 
-def store_finder(program_id: int, *, expected: Iterable[str] = ()) -> DebugFileFinder:
+def store_finder(program_id: int, *, now: datetime, expected: Iterable[str] = ()) -> "StoreFinder":
     """Finds symcaches in the store of one program; `expected` build ids are looked up together.
 
     It remembers what it found and what it did not, so take a new one for every batch of work.
     """
-    return _Finder(program_id, frozenset(expected))
+    return StoreFinder(program_id, frozenset(expected), now=now)
 
 
 def symbolicate_crash(crash: Crash, *, find: DebugFileFinder) -> SymbolicationResult:
@@ -151,13 +160,15 @@ def note_missing(results: Iterable[SymbolicationResult], *, program_id: int, now
     insert_adding(rows, conflict=["program_id", "build_id"], add="reports")
 
 
-class _Finder:
+class StoreFinder:
     """Finds symcaches for the build ids of one program; asks the database once for each."""
 
-    def __init__(self, program_id: int, expected: Set[str]) -> None:
+    def __init__(self, program_id: int, expected: Set[str], *, now: datetime) -> None:
         self._program_id = program_id
+        self._now = now
         self._files: dict[str, list[DebugFile]] = {}
         self._known: dict[str, Symcache | None] = {}
+        self._qualities: dict[str, int] = {}
         self._fetch(expected)
 
     def symcache_for(self, build_id: str, arch: str | None) -> Symcache | None:
@@ -166,51 +177,60 @@ class _Finder:
         if build_id not in self._known:
             if build_id not in self._files:
                 self._fetch({build_id})
-            self._known[build_id] = self._open(self._files[build_id])
+            self._known[build_id] = self._open(build_id)
         return self._known[build_id]
 
-    def _open(self, debug_files: Iterable[DebugFile]) -> Symcache | None:
-        for debug_file in debug_files:
-            if debug_file.state == DebugFile.State.RECEIVED:
-                prepare_debug_file(debug_file.pk)
+    def quality_of(self, build_id: str) -> int:
+        """What the symcache of a build id is worth that was asked for before; 0 without one."""
+        return self._qualities.get(build_id, Quality.NOTHING)
+
+    def _open(self, build_id: str) -> Symcache | None:
+        usable = [_settled(debug_file) for debug_file in self._files[build_id]]
+        for debug_file in sorted(usable, key=lambda file: (-file.quality, -file.pk)):
             path = symcache_path(debug_file.sha256)
-            if path.exists():
-                return _pool().get(path)
+            if debug_file.quality > Quality.NOTHING and path.exists():
+                self._qualities[build_id] = debug_file.quality
+                note_use([debug_file], now=self._now)
+                return symcaches().get(path)
         return None
 
     def _fetch(self, build_ids: Set[str]) -> None:
-        """Look up the usable files of these build ids, those with line numbers first."""
+        """Look up the usable files of these build ids, under their debug ids too."""
         if not build_ids:
             return
-        lines_first = Case(
-            When(facts__has_dwarf=True, then=Value(0)),
-            default=Value(1),
-            output_field=IntegerField(),
-        )
-        self._files |= {build_id: [] for build_id in build_ids}
-        usable = (
-            DebugFile.objects.filter(program_id=self._program_id, build_id__in=build_ids)
-            .exclude(state=DebugFile.State.UNUSABLE)
-            .order_by(lines_first, "-pk")
-        )
-        for debug_file in usable:
-            self._files[debug_file.build_id].append(debug_file)
+        wanted = build_ids | {debug_id(build_id) for build_id in build_ids}
+        found: dict[str, list[DebugFile]] = defaultdict(list)
+        for debug_file in DebugFile.objects.filter(
+            program_id=self._program_id, build_id__in=wanted
+        ).exclude(state=DebugFile.State.UNUSABLE):
+            found[debug_file.build_id].append(debug_file)
+        for build_id in build_ids:
+            ids = {build_id, debug_id(build_id)}
+            self._files[build_id] = [file for one in ids for file in found[one]]
 
 
-@cache
-def _pool() -> SymcachePool:
-    """The symcaches this process has open."""
-    return SymcachePool(max_bytes=_POOL_BYTES)
+def _settled(debug_file: DebugFile) -> DebugFile:
+    """The same file, made ready if that is a matter of seconds."""
+    patience = _PATIENCE_SECONDS
+    while debug_file.state == DebugFile.State.RECEIVED and debug_file.size_bytes <= _SMALL_BYTES:
+        debug_file = prepare_debug_file(debug_file.pk)
+        if debug_file.state != DebugFile.State.RECEIVED or patience <= 0:
+            break
+        time.sleep(0.1)  # another process is at it
+        patience -= 0.1
+    return debug_file
 
 
-def debug_file_path(sha256: str) -> Path:
-    """Where the bytes of a debug file are."""
-    return blobs().path(f"debug-files/{sha256[:2]}/{sha256}")
-
-
-def symcache_path(sha256: str) -> Path:
-    """Where the symcache of a debug file is, or would be."""
-    return blobs().path(f"symcaches/v{SYMCACHE_VERSION}/{sha256[:2]}/{sha256}")
+def note_use(debug_files: Sequence[DebugFile], *, now: datetime) -> None:
+    """Remember that these files were of use, to a day: what nobody uses is dropped one day."""
+    stale = [
+        file.pk
+        for file in debug_files
+        if file.last_used_at is None or file.last_used_at <= now - _COARSE
+    ]
+    if stale:
+        used_before = Q(last_used_at=None) | Q(last_used_at__lt=now)
+        DebugFile.objects.filter(used_before, pk__in=stale).update(last_used_at=now)
 
 
 @contextmanager
@@ -258,28 +278,3 @@ def _keep(path: Path, sha256: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if not target.exists():
         path.rename(target)
-
-
-def _ensure_symcache(debug_file: DebugFile) -> None:
-    """Make the symcache unless it is there. Raises JobRefused or SandboxFailure."""
-    target = symcache_path(debug_file.sha256)
-    if target.exists():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        with (
-            debug_file_path(debug_file.sha256).open("rb") as source,
-            partial.open("x+b") as out,
-            tempfile.TemporaryFile(dir=target.parent) as scratch,
-        ):
-            sandbox().run(
-                "crashes.symbolication.jobs:build_symcache_job",
-                files=[source.fileno(), out.fileno(), scratch.fileno()],
-                limits=BUILD_SYMCACHE,
-            )
-            out.flush()
-            os.fsync(out.fileno())
-        partial.rename(target)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -14,10 +14,16 @@ scratch file is not optional. Both the scratch file and the output need room und
 sizes.
 """
 
+import os
+from collections.abc import Mapping
 from dataclasses import asdict
+from functools import lru_cache
+from mmap import ACCESS_READ, mmap
 from typing import Any
 
+from crashes.stack import from_json, to_json
 from crashes.symbolication.elf import identify
+from crashes.symbolication.retrace.retracer import Retracer
 from crashes.symbolication.symcache import build_symcache
 
 
@@ -30,6 +36,30 @@ def identify_job(fd: int) -> dict[str, Any]:
 def build_symcache_job(debug_fd: int, out_fd: int, scratch_fd: int | None = None) -> dict[str, Any]:
     """Compile `debug_fd` into `out_fd`; `SymcacheFacts` as a dict. Raises UnreadableDebugFile."""
     return _plain(asdict(build_symcache(debug_fd, out_fd, scratch_fd=scratch_fd)))
+
+
+def mapping_job(mapping_fd: int) -> dict[str, Any]:
+    """`MappingFacts` as a dict. Raises MalformedMapping."""
+    return _plain(asdict(_retracer(mapping_fd, os.fstat(mapping_fd).st_ino).facts))
+
+
+def retrace_job(document: Mapping[str, Any], mapping_fd: int) -> dict[str, Any]:
+    """A crash, as JSON values, with the names that a mapping gives it. Raises MalformedMapping.
+
+    The mapping is opened once for all the crashes a child is asked about.
+    """
+    retracer = _retracer(mapping_fd, os.fstat(mapping_fd).st_ino)
+    retraced: dict[str, Any] = to_json(retracer.retrace_crash(from_json(document)))
+    return retraced
+
+
+@lru_cache(maxsize=1)
+def _retracer(mapping_fd: int, inode: int) -> Retracer:
+    """The inode is part of the key: descriptors are given out again."""
+    del inode
+    if os.fstat(mapping_fd).st_size == 0:
+        return Retracer(b"")
+    return Retracer(mmap(mapping_fd, 0, access=ACCESS_READ))
 
 
 def _plain(facts: dict[str, Any]) -> dict[str, Any]:

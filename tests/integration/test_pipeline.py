@@ -107,7 +107,7 @@ def test_three_failures_end_in_quarantine(monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("a bug of ours")
 
-    monkeypatch.setattr("crashes.services.processing.symbolicate_crash", broken)
+    monkeypatch.setattr("crashes.services.digesting.symbolicate_crash", broken)
     accept_reports([upload()])
 
     now = NOW

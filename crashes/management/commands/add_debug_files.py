@@ -11,12 +11,8 @@ from django.utils import timezone
 from tqdm import tqdm
 
 from crashes.services.local_symbols import identify_file, walk_files
-from crashes.services.symbols import (
-    DebugFileRefused,
-    has_debug_file,
-    prepare_debug_file,
-    register_debug_file,
-)
+from crashes.services.symbol_tables import prepare_debug_file
+from crashes.services.symbols import DebugFileRefused, has_debug_file, register_debug_file
 from crashes.tasks import ring_symbols
 from devices.services.access import get_or_create_program
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
 from crashes.services.local_symbols import FolderFinder
 from crashes.services.sandboxes import sandbox
@@ -58,7 +59,7 @@ class Command(BaseCommand):
                         raise CommandError(f"{folder} does not exist.")
                 finder = stack.enter_context(FolderFinder(folders))
             else:
-                finder = store_finder(options["program"])
+                finder = store_finder(options["program"], now=timezone.now())
             if options["json"]:
                 self._print_frames(payload, finder)
             else:

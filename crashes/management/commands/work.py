@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from crashes.services.processing import lease_reports, process_reports
 from crashes.services.reconciling import reconcile
-from crashes.services.symbols import list_unprepared, prepare_debug_file
+from crashes.services.symbol_tables import list_unprepared, prepare_debug_file
 from crashes.tasks import BATCH
 
 logger = logging.getLogger(__name__)

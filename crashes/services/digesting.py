@@ -1,0 +1,224 @@
+"""What a device sent becomes a crash with names, and what grouping wants to know of it.
+
+    parse        in the sandbox, the payloads of one program together
+    walk         stacks of minidumps once more, where debug files say how functions unwind
+    retrace      managed frames, with the mappings of R8 and ProGuard
+    symbolicate  native frames, with symcaches
+
+Nothing is stored here, so the same steps serve a new report and one that is digested again
+because its symbols came late. What a report would gain from debug files that are not here comes
+back as its needs.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from crashes.grouping.values import GroupingInput
+from crashes.intake.report import without_nul
+from crashes.models import Report
+from crashes.services.grouping import MECHANISM
+from crashes.services.retracing import missing_mappings, retrace_crashes
+from crashes.services.sandboxes import sandbox
+from crashes.services.symbols import StoreFinder, store_finder, symbolicate_crash
+from crashes.services.waiting import Need, native_needs
+from crashes.services.walking import walk_minidumps
+from crashes.stack import Crash, CrashKind, PayloadFormat, from_json
+from crashes.symbolication.frames import SymbolicationResult
+from uxp_diag.sandbox import JobRefused, SandboxFailure
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A report that this process may work on, and what the device sent."""
+
+    row: Report
+    envelope: dict[str, Any]
+    payload: bytes
+
+    @property
+    def format(self) -> PayloadFormat:
+        """What the payload claims to be."""
+        return PayloadFormat(self.envelope["payload"]["format"])
+
+
+@dataclass(frozen=True, slots=True)
+class Digested:
+    """A report ready to be stored."""
+
+    leased: Leased
+    crash: Crash
+    item: GroupingInput
+    symbols: SymbolicationResult
+    needs: tuple[Need, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A report that could not be digested. A final one is not tried again."""
+
+    row: Report
+    code: str
+    detail: str
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """A report on its way."""
+
+    leased: Leased
+    crash: Crash
+    needs: tuple[Need, ...] = ()
+
+
+def digest(loaded: Sequence[Leased], *, now: datetime) -> tuple[list[Digested], list[Failure]]:
+    """All the steps for a batch. One report's trouble never touches its neighbors."""
+    outcomes = _parse(loaded)
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    parsed = [
+        (leased, outcome)
+        for leased, outcome in zip(loaded, outcomes, strict=True)
+        if isinstance(outcome, Crash)
+    ]
+    digested, refused = digest_parsed(parsed, now=now)
+    return digested, failures + refused
+
+
+def digest_parsed(
+    parsed: Sequence[tuple[Leased, Crash]], *, now: datetime
+) -> tuple[list[Digested], list[Failure]]:
+    """The steps after parsing."""
+    by_program: dict[int, list[_Parsed]] = defaultdict(list)
+    for leased, crash in parsed:
+        whole = with_envelope(crash, leased.row, leased.envelope)
+        by_program[leased.row.program_id].append(_Parsed(leased, whole))
+    digested: list[Digested] = []
+    failures: list[Failure] = []
+    for program_id, items in by_program.items():
+        walked = _walked(items, program_id=program_id, now=now)
+        retraced = _retraced(walked, program_id=program_id, now=now)
+        done, refused = _named(retraced, program_id=program_id, now=now)
+        digested, failures = digested + done, failures + refused
+    return digested, failures
+
+
+def _parse(loaded: Sequence[Leased]) -> list[Crash | Failure]:
+    """Every payload through the sandbox; reports without one need no parser."""
+    parsed: dict[int, Crash | Failure] = {}
+    by_program: dict[int, list[Leased]] = defaultdict(list)
+    for item in loaded:
+        if item.format is PayloadFormat.NONE:
+            parsed[item.row.pk] = _bare_crash(item)
+        else:
+            by_program[item.row.program_id].append(item)
+    for items in by_program.values():  # a child reads the payloads of one program only
+        inputs = [(item.format.value, item.payload) for item in items]
+        outcomes = sandbox().run_many("crashes.formats.jobs:parse_job", inputs)
+        for item, outcome in zip(items, outcomes, strict=True):
+            parsed[item.row.pk] = _crash_or_failure(item, outcome)
+    return [parsed[item.row.pk] for item in loaded]
+
+
+def _bare_crash(leased: Leased) -> Crash:
+    """A crash without a dump. What a reboot has is its reason, which devices send as process."""
+    kind = CrashKind(leased.row.kind)
+    reason = leased.row.process or None
+    return Crash(kind=kind, reason=reason if kind is CrashKind.REBOOT else None)
+
+
+def _crash_or_failure(
+    leased: Leased, outcome: dict[str, Any] | JobRefused | SandboxFailure
+) -> Crash | Failure:
+    if isinstance(outcome, JobRefused):
+        return Failure(leased.row, outcome.code, str(outcome), is_final=True)
+    if isinstance(outcome, SandboxFailure):
+        code = f"sandbox_{outcome.reason.value}"
+        return Failure(leased.row, code, outcome.detail, is_final=False)
+    try:
+        return from_json(without_nul(outcome) if b"\0" in leased.payload else outcome)
+    except (KeyError, TypeError, ValueError) as error:
+        return Failure(leased.row, "sandbox_answer", _kind(error), is_final=False)
+
+
+def with_envelope(crash: Crash, row: Report, envelope: dict[str, Any]) -> Crash:
+    """The crash, completed by what the device said beside the payload.
+
+    The envelope decides the kind: a tombstone inside a watchdog report is still a watchdog. For
+    everything else the dump knows better, and the envelope fills the gaps.
+    """
+    software = envelope.get("software", {})
+    return replace(
+        crash,
+        kind=CrashKind(row.kind),
+        process=crash.process or row.process or None,
+        package=crash.package or row.package or None,
+        version_name=crash.version_name or row.version_name or None,
+        version_code=crash.version_code if crash.version_code is not None else row.version_code,
+        build_fingerprint=crash.build_fingerprint or software.get("build_fingerprint") or None,
+    )
+
+
+def _walked(items: Sequence[_Parsed], *, program_id: int, now: datetime) -> list[_Parsed]:
+    """Minidumps walked with unwind tables; every other crash as it is."""
+    dumps = {
+        place: (item.leased.payload, item.crash)
+        for place, item in enumerate(items)
+        if item.leased.format is PayloadFormat.MINIDUMP
+    }
+    if not dumps:
+        return list(items)
+    walks = walk_minidumps(list(dumps.values()), program_id=program_id, now=now)
+    done = list(items)
+    for place, walk in zip(dumps, walks, strict=True):
+        leased = items[place].leased
+        whole = with_envelope(walk.crash, leased.row, leased.envelope)
+        done[place] = _Parsed(leased, whole, walk.needs)
+    return done
+
+
+def _retraced(items: Sequence[_Parsed], *, program_id: int, now: datetime) -> list[_Parsed]:
+    answers = retrace_crashes([item.crash for item in items], program_id=program_id, now=now)
+    return [
+        replace(item, crash=answer.crash, needs=item.needs + answer.needs)
+        for item, answer in zip(items, answers, strict=True)
+    ]
+
+
+def _named(
+    items: Sequence[_Parsed], *, program_id: int, now: datetime
+) -> tuple[list[Digested], list[Failure]]:
+    digested, failures = [], []
+    expected = _build_ids(item.crash for item in items)
+    find = store_finder(program_id, now=now, expected=expected)
+    for item in items:
+        row = item.leased.row
+        try:
+            digested.append(_named_one(item, find))
+        except Exception as error:
+            logger.exception("report %d cannot be digested", row.pk)
+            failures.append(Failure(row, "digest_failed", _kind(error), is_final=False))
+    return digested, failures
+
+
+def _build_ids(crashes: Iterable[Crash]) -> set[str]:
+    threads = (thread for crash in crashes for thread in crash.threads)
+    return {frame.build_id for thread in threads for frame in thread.frames if frame.build_id}
+
+
+def _named_one(item: _Parsed, find: StoreFinder) -> Digested:
+    symbols = symbolicate_crash(item.crash, find=find)
+    grouped = MECHANISM.prepare(symbols.crash, package=item.leased.row.package or None)
+    needs = item.needs + native_needs(symbols.crash, find.quality_of)
+    missing = symbols.missing + missing_mappings(item.needs, item.crash)
+    return Digested(item.leased, symbols.crash, grouped, replace(symbols, missing=missing), needs)
+
+
+def _kind(error: Exception) -> str:
+    """The name of an error; its text may quote the report."""
+    return type(error).__name__

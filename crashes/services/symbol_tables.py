@@ -1,0 +1,221 @@
+"""What is made of a debug file when it has arrived: symcache, unwind table, a look at a mapping.
+
+Everything is made in the sandbox, carries a version, and can be made again from the file at any
+time. The tables are blobs named by content, so the same file of two programs has one set. Making
+them may take minutes of CPU, so a lease in the row says that somebody is at it: two workers never
+build the same file at once. A file that is ready is looked through for reports that waited for it
+(`regroup_at`; see `crashes.services.regrouping`).
+"""
+
+import logging
+import os
+import secrets
+import tempfile
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.db.models import Q
+from django.utils import timezone
+
+from crashes.models import AppMapping, DebugFile, MissingDebugFile
+from crashes.services.blobs import blobs
+from crashes.services.leases import LEASE, kept
+from crashes.services.sandboxes import BUILD_SYMCACHE, OPEN_MAPPING, sandbox
+from crashes.symbolication.elf import DebugFileKind, debug_id_of
+from crashes.symbolication.errors import UnreadableDebugFile
+from crashes.symbolication.lookup import SymcachePool
+from crashes.symbolication.symcache import SYMCACHE_VERSION, SymcacheSource
+from crashes.symbolication.unwind import UNWIND_VERSION
+from uxp_diag.sandbox import JobRefused, SandboxFailure
+
+logger = logging.getLogger(__name__)
+
+_POOL_BYTES = 512 << 20
+_WITH_LINES = frozenset({SymcacheSource.DWARF.value, SymcacheSource.BREAKPAD.value})
+
+Quality = DebugFile.Quality
+
+
+def debug_file_path(sha256: str) -> Path:
+    """Where the bytes of a debug file are."""
+    return blobs().path(f"debug-files/{sha256[:2]}/{sha256}")
+
+
+def symcache_path(sha256: str) -> Path:
+    """Where the symcache of a debug file is, or would be."""
+    return blobs().path(f"symcaches/v{SYMCACHE_VERSION}/{sha256[:2]}/{sha256}")
+
+
+def unwind_path(sha256: str) -> Path:
+    """Where the unwind table of a debug file is, or would be."""
+    return blobs().path(f"unwind/v{UNWIND_VERSION}/{sha256[:2]}/{sha256}")
+
+
+@cache
+def symcaches() -> SymcachePool:
+    """The symcaches this process has open."""
+    return SymcachePool(max_bytes=_POOL_BYTES)
+
+
+def list_unprepared(*, limit: int) -> list[int]:
+    """Debug files whose tables nobody has made or is making, oldest first."""
+    waiting = DebugFile.objects.filter(_is_free(timezone.now())).order_by("pk")
+    return list(waiting.values_list("pk", flat=True)[:limit])
+
+
+def prepare_debug_file(debug_file_id: int) -> DebugFile:
+    """Make the tables of a debug file, unless they are made or another process is at it."""
+    lease_id = uuid.uuid4()
+    mine = DebugFile.objects.filter(pk=debug_file_id, build_lease=lease_id)
+    if not _take(debug_file_id, lease_id):
+        return DebugFile.objects.get(pk=debug_file_id)
+    debug_file = mine.get()
+    with kept(lambda until: mine.update(building_until=until)):
+        _make(debug_file)
+    debug_file.building_until = debug_file.build_lease = None
+    fields = ("state", "failure_detail", "symcache_version", "quality", "has_unwind", "ready_at")
+    values = {name: getattr(debug_file, name) for name in (*fields, "regroup_at")}
+    if mine.update(**values, building_until=None, build_lease=None):
+        _forget_missing(debug_file)
+    return debug_file
+
+
+def _is_free(now: datetime) -> Q:
+    nobody = Q(building_until=None) | Q(building_until__lte=now)
+    is_old = Q(state=DebugFile.State.READY, symcache_version__lt=SYMCACHE_VERSION)
+    return (Q(state=DebugFile.State.RECEIVED) | is_old) & nobody
+
+
+def _take(debug_file_id: int, lease_id: uuid.UUID) -> bool:
+    now = timezone.now()
+    free = DebugFile.objects.filter(_is_free(now), pk=debug_file_id)
+    return bool(free.update(building_until=now + LEASE, build_lease=lease_id))
+
+
+def _make(debug_file: DebugFile) -> None:
+    """Make what can be made, and write down in the row how that went."""
+    makers = [_open_mapping] if is_mapping(debug_file) else [_make_symcache, _make_unwind_table]
+    problems = list(filter(None, (_problem_of(make, debug_file) for make in makers)))
+    useful = debug_file.quality > Quality.NOTHING or debug_file.has_unwind
+    debug_file.state = DebugFile.State.READY if useful else DebugFile.State.UNUSABLE
+    debug_file.failure_detail = "; ".join(problems)[:300]
+    debug_file.symcache_version = SYMCACHE_VERSION
+    if useful:
+        debug_file.ready_at = debug_file.regroup_at = timezone.now()
+
+
+def _problem_of(make: Callable[[DebugFile], None], debug_file: DebugFile) -> str:
+    try:
+        make(debug_file)
+    except (JobRefused, SandboxFailure, UnreadableDebugFile) as problem:
+        return str(problem)
+    return ""
+
+
+def is_mapping(debug_file: DebugFile) -> bool:
+    """Whether it is of R8 or ProGuard, and not of native code."""
+    return debug_file.kind == DebugFileKind.PROGUARD_MAPPING
+
+
+def _open_mapping(debug_file: DebugFile) -> None:
+    """Have a look whether it can be read; it is used as it is."""
+    with debug_file_path(debug_file.sha256).open("rb") as source:
+        sandbox().run(
+            "crashes.symbolication.jobs:mapping_job", files=[source.fileno()], limits=OPEN_MAPPING
+        )
+    debug_file.quality = Quality.LINES
+
+
+def _make_symcache(debug_file: DebugFile) -> None:
+    target = symcache_path(debug_file.sha256)
+    if not target.exists():
+        with tempfile.TemporaryFile(dir=_folder(target)) as scratch:
+            _build("crashes.symbolication.jobs:build_symcache_job", debug_file, target, scratch)
+    source = symcaches().get(target).source
+    debug_file.quality = Quality.LINES if source in _WITH_LINES else Quality.NAMES
+
+
+def _make_unwind_table(debug_file: DebugFile) -> None:
+    if not debug_file.facts.get("has_unwind"):
+        return
+    target = unwind_path(debug_file.sha256)
+    if not target.exists():
+        _build("crashes.symbolication.unwind.jobs:build_cfi_job", debug_file, target)
+    debug_file.has_unwind = True
+
+
+def _build(job: str, debug_file: DebugFile, target: Path, *scratch: Any) -> None:
+    """Have a job write `target`, whole or not at all. Raises JobRefused or SandboxFailure."""
+    partial = _folder(target) / f".{target.name}.{secrets.token_hex(4)}"
+    try:
+        with (
+            debug_file_path(debug_file.sha256).open("rb") as source,
+            partial.open("x+b") as out,
+        ):
+            files = [file.fileno() for file in (source, out, *scratch)]
+            sandbox().run(job, files=files, limits=BUILD_SYMCACHE)
+            out.flush()
+            os.fsync(out.fileno())
+        partial.rename(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _folder(target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target.parent
+
+
+def _forget_missing(debug_file: DebugFile) -> None:
+    """Nobody needs to look for what a ready file is."""
+    if debug_file.quality == Quality.NOTHING:
+        return
+    ids = {debug_file.build_id, debug_file.mapping_id} - {""}
+    MissingDebugFile.objects.filter(program_id=debug_file.program_id, build_id__in=ids).delete()
+
+
+# --- Names -----------------------------------------------------------------------------------
+
+
+def native_name(build_id: str) -> str:
+    """What native code waits for: one name for a build id and for the debug id made of it."""
+    return f"elf:{debug_id(build_id)}"
+
+
+def unwind_name(build_id: str) -> str:
+    """What a stack walk waits for."""
+    return f"unwind:{debug_id(build_id)}"
+
+
+def mapping_name(mapping_id: str) -> str:
+    """What obfuscated code waits for that names its mapping: by R8's id, or by UUID."""
+    return f"map:{mapping_id}"
+
+
+def app_name(package: str, version_code: int) -> str:
+    """What managed code waits for that names no mapping."""
+    return f"app:{package}/{version_code}"
+
+
+def debug_id(build_id: str) -> str:
+    """The debug id of a build id, and of a debug id itself."""
+    try:
+        return build_id if "-" in build_id else debug_id_of(build_id)
+    except ValueError:  # whatever the device called a build id
+        return build_id
+
+
+def names_of(debug_file: DebugFile) -> dict[str, int]:
+    """The names that a ready debug file answers to, with what it is worth under each."""
+    if not is_mapping(debug_file):
+        names = {native_name(debug_file.build_id): int(debug_file.quality)}
+        return names | ({unwind_name(debug_file.build_id): 1} if debug_file.has_unwind else {})
+    ids = filter(None, (debug_file.build_id, debug_file.mapping_id))
+    apps = AppMapping.objects.filter(debug_file_id=debug_file.pk)
+    names = {mapping_name(name): int(debug_file.quality) for name in ids}
+    versions = apps.values_list("package", "version_code")
+    return names | {app_name(*version): int(debug_file.quality) for version in versions}

@@ -1,0 +1,89 @@
+"""Stacks of minidumps, walked with the unwind tables of known debug files.
+
+The first reading of a dump walks by frame pointers and guesses. Where a debug file of one of its
+modules tells how functions unwind, the dump is read once more with that, in the sandbox.
+"""
+
+import logging
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from crashes.intake.report import without_nul
+from crashes.models import DebugFile
+from crashes.services.sandboxes import sandbox
+from crashes.services.symbol_tables import debug_id, unwind_path
+from crashes.services.symbols import note_use
+from crashes.services.waiting import Need, native_build_ids, unwind_needs
+from crashes.stack import Crash, from_json
+from uxp_diag.sandbox import JobRefused, SandboxFailure
+
+logger = logging.getLogger(__name__)
+
+MAX_TABLES = 40
+"""As many descriptors as one job may get; modules with frames come first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A dump as well walked as it can be now, and the tables that would do better."""
+
+    crash: Crash
+    needs: tuple[Need, ...] = ()
+
+
+def walk_minidumps(
+    dumps: Sequence[tuple[bytes, Crash]], *, program_id: int, now: datetime
+) -> list[Walk]:
+    """The dumps (payload and first reading), walked with what debug files there are."""
+    ids = {name for _, crash in dumps for name in _module_ids(crash)}
+    tables = _tables(ids, program_id)
+    return [_walk(payload, crash, tables, now=now) for payload, crash in dumps]
+
+
+def _module_ids(crash: Crash) -> tuple[str, ...]:
+    """Build ids, or debug ids, of the modules; those with frames first."""
+    listed = (module.build_id or module.debug_id for module in crash.modules)
+    return tuple(dict.fromkeys((*native_build_ids(crash), *filter(None, listed))))
+
+
+def _tables(ids: set[str], program_id: int) -> dict[str, DebugFile]:
+    """By debug id, a debug file whose unwind table is there."""
+    wanted = ids | {debug_id(name) for name in ids}
+    files = DebugFile.objects.filter(
+        program_id=program_id,
+        build_id__in=wanted,
+        state=DebugFile.State.READY,
+        has_unwind=True,
+    ).order_by("pk")
+    return {debug_id(file.build_id): file for file in files if unwind_path(file.sha256).exists()}
+
+
+def _walk(payload: bytes, crash: Crash, tables: dict[str, DebugFile], *, now: datetime) -> Walk:
+    chosen = [name for name in _module_ids(crash) if debug_id(name) in tables][:MAX_TABLES]
+    if chosen:
+        files = {name: tables[debug_id(name)] for name in chosen}
+        note_use(list(files.values()), now=now)
+        crash = _walked(payload, files) or crash
+    return Walk(crash, unwind_needs(crash, lambda build_id: debug_id(build_id) in tables))
+
+
+def _walked(payload: bytes, files: dict[str, DebugFile]) -> Crash | None:
+    """The dump walked with these tables; None when that fails, as the first reading is there."""
+    with ExitStack() as stack:
+        opened = [
+            stack.enter_context(unwind_path(file.sha256).open("rb")) for file in files.values()
+        ]
+        try:
+            document: dict[str, Any] = sandbox().run(
+                "crashes.services.walk_jobs:walk_minidump_job",
+                payload,
+                list(files),
+                files=[file.fileno() for file in opened],
+            )
+            return from_json(without_nul(document))
+        except (JobRefused, SandboxFailure) as problem:
+            logger.warning("a minidump keeps its first walk: %s", problem)
+    return None
