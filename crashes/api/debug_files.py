@@ -15,6 +15,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from crashes.api.staff import LIMIT_PARAMETER, ProblemSchema, StaffView, size_in, viewer_in
+from crashes.selectors.debug_files import (
+    MissingRow,
+    count_missing_debug_files,
+    list_missing_debug_files,
+)
 from crashes.services.symbols import DebugFileRefused, Registration, register_debug_file
 from crashes.tasks import ring_symbols
 from devices.selectors.access import list_programs
@@ -24,9 +30,7 @@ from uxp_diag.roles import Scope
 from uxp_diag.viewer import Viewer
 
 _GIB = 1 << 30
-DEBUG_FILE_LIMITS = BodyLimits(
-    wire_bytes=2 * _GIB, unpacked_bytes=2 * _GIB, ratio=200, parts=1000
-)
+DEBUG_FILE_LIMITS = BodyLimits(wire_bytes=2 * _GIB, unpacked_bytes=2 * _GIB, ratio=200, parts=1000)
 _IN_MEMORY_BYTES = 1 << 20
 
 
@@ -88,6 +92,51 @@ class DebugFileUploadView(APIView):
         return Response({"files": answers}, status=201)
 
 
+class MissingSchema(serializers.Serializer):
+    """A build id that reports name and that has no debug file."""
+
+    build_id = serializers.CharField()
+    arch = serializers.CharField(allow_null=True)
+    module = serializers.CharField(allow_null=True)
+    reports = serializers.IntegerField()
+    last_seen_at = serializers.DateTimeField()
+
+
+class MissingDebugFilesSchema(serializers.Serializer):
+    """The most wanted debug files; `count` is how many are missing in all."""
+
+    results = MissingSchema(many=True)
+    count = serializers.IntegerField()
+
+
+class MissingDebugFilesView(StaffView):
+    """`GET debug-files/missing/`."""
+
+    required_scopes = {"GET": frozenset({Scope.READ, Scope.SYMBOLS})}
+
+    @extend_schema(
+        operation_id="list_missing_debug_files",
+        parameters=[LIMIT_PARAMETER],
+        responses={200: MissingDebugFilesSchema, 400: ProblemSchema},
+    )
+    def get(self, request: Request) -> Response:
+        """Build ids without a debug file, those that would help most reports first."""
+        viewer = viewer_in(request)
+        rows = list_missing_debug_files(viewer=viewer, limit=size_in(request))
+        count = count_missing_debug_files(viewer=viewer)
+        return Response({"results": [_missing(row) for row in rows], "count": count})
+
+
+def _missing(row: MissingRow) -> dict[str, Any]:
+    return {
+        "build_id": row.build_id,
+        "arch": row.arch or None,
+        "module": row.module or None,
+        "reports": row.reports,
+        "last_seen_at": row.last_seen_at,
+    }
+
+
 def only_program(viewer: Viewer) -> int:
     """The program that a viewer's upload belongs to: the first of theirs."""
     programs = list_programs(viewer=viewer)
@@ -104,8 +153,13 @@ def _take(file: IO[bytes], part: StreamedPart, *, program_id: int) -> dict[str, 
         )
     except DebugFileRefused as problem:
         return {
-            "name": name, "build_id": None, "kind": None, "arch": None,
-            "status": "refused", "code": problem.code, "detail": problem.detail,
+            "name": name,
+            "build_id": None,
+            "kind": None,
+            "arch": None,
+            "status": "refused",
+            "code": problem.code,
+            "detail": problem.detail,
         }
     if registration.is_new:
         ring_symbols(registration.debug_file.pk)

@@ -13,10 +13,11 @@ from uxp_diag.api.pagination import DEFAULT_SIZE, MAX_SIZE
 from uxp_diag.api.problem import Problem
 from uxp_diag.viewer import Viewer
 
+LIMIT_PARAMETER = OpenApiParameter("limit", int, description=f"rows of a page, at most {MAX_SIZE}")
 PAGE_PARAMETERS = [
     OpenApiParameter("q", str, description="which ones; see the query language"),
     OpenApiParameter("cursor", str, description="`next_cursor` of the page before"),
-    OpenApiParameter("limit", int, description=f"rows of a page, at most {MAX_SIZE}"),
+    LIMIT_PARAMETER,
 ]
 
 
@@ -60,6 +61,7 @@ def size_in(request: Request) -> int:
     text = request.query_params.get("limit", "")
     if not text:
         return DEFAULT_SIZE
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_SIZE):
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(MAX_SIZE))
+    if not (is_number and 1 <= int(text) <= MAX_SIZE):
         raise Problem(400, "bad_limit", f"`limit` is a number from 1 to {MAX_SIZE}.")
     return int(text)

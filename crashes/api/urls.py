@@ -3,13 +3,14 @@
 from django.urls import path
 
 from crashes.api.batches import ReportBatchView
-from crashes.api.debug_files import DebugFileUploadView
+from crashes.api.debug_files import DebugFileUploadView, MissingDebugFilesView
 from crashes.api.issues import IssueListView, IssueView
 from crashes.api.raw import RawPayloadView
 from crashes.api.reports import ReportsView, ReportView
 
 urlpatterns = [
     path("debug-files/", DebugFileUploadView.as_view()),
+    path("debug-files/missing/", MissingDebugFilesView.as_view()),
     path("issues/", IssueListView.as_view()),
     path("issues/<int:issue_id>/", IssueView.as_view()),
     path("reports/", ReportsView.as_view()),

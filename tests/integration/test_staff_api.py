@@ -15,6 +15,7 @@ from tests.factories import (
     make_done_report,
     make_issue,
     make_issues,
+    make_missing_debug_file,
     make_program,
     make_report,
     make_tally,
@@ -42,6 +43,46 @@ def get(program):
         )
 
     return fetch
+
+
+# Debug files ----------------------------------------------------------------------------------
+
+
+def test_missing_debug_files_are_ranked_by_the_reports_they_would_unblock(program, get):
+    make_missing_debug_file(program, build_id="aa" * 20, reports=2)
+    make_missing_debug_file(
+        program, build_id="bb" * 20, reports=7, module="libfoo.so", arch="arm64"
+    )
+    make_missing_debug_file(make_program(), build_id="cc" * 20, reports=9)
+
+    document = get("debug-files/missing/").json()
+    first = get("debug-files/missing/", limit=1).json()
+
+    assert [row["build_id"][:2] for row in document["results"]] == ["bb", "aa"]
+    assert document["results"][0] == {
+        "build_id": "bb" * 20, "arch": "arm64", "module": "libfoo.so", "reports": 7,
+        "last_seen_at": NOW.isoformat().replace("+00:00", "Z"),
+    }  # fmt: skip
+    assert document["count"] == first["count"] == 2
+    assert len(first["results"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("scope", "status"), [(Scope.READ, 200), (Scope.SYMBOLS, 200), (Scope.TRIAGE, 403)]
+)
+def test_missing_debug_files_are_for_readers_and_build_servers(program, scope, status):
+    headers = {"Authorization": f"Bearer {make_api_token(program, scope)}"}
+
+    answer = Client().get("/api/v1/debug-files/missing/", headers=headers)
+
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize("limit", ["0", "201", "-1", "x", "\u0662", "0000000011000000"])
+def test_a_page_has_a_limit(get, limit):
+    answer = get("issues/", limit=limit)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_limit")
 
 
 # Reports --------------------------------------------------------------------------------------

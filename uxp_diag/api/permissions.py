@@ -10,17 +10,18 @@ from uxp_diag.viewer import Viewer
 
 
 class HasScope(BasePermission):
-    """Lets in who holds the scopes that the view names per method.
+    """Lets in who holds the scope, or one of the scopes, that the view names per method.
 
     A view without `required_scopes` lets nobody in, so a forgotten line is a closed door.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Whether the viewer holds the scope that this method of the view needs."""
-        required: dict[str, Scope] = getattr(view, "required_scopes", {})
-        scope = required.get(request.method or "")
+        """Whether the viewer holds a scope that this method of the view asks for."""
+        required: dict[str, Scope | frozenset[Scope]] = getattr(view, "required_scopes", {})
+        wanted = required.get(request.method or "", frozenset())
+        any_of = {wanted} if isinstance(wanted, Scope) else wanted
         viewer = request.auth
-        return scope is not None and isinstance(viewer, Viewer) and viewer.may(scope)
+        return isinstance(viewer, Viewer) and any(map(viewer.may, any_of))
 
 
 class AnyCredential(BasePermission):
