@@ -143,8 +143,14 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
     _database["OPTIONS"] = _SQLITE_OPTIONS
     _database["CONN_MAX_AGE"] = None
 else:
-    _database["CONN_MAX_AGE"] = 60
-    _database["CONN_HEALTH_CHECKS"] = True
+    _pool_size = env_int("UXP_DATABASE_POOL", 0)
+    if _pool_size:  # the web server sets it: few connections serve its many threads
+        _pool = {"min_size": 1, "max_size": _pool_size, "timeout": 10}
+        _database["OPTIONS"] = {"pool": _pool}
+        _database["CONN_MAX_AGE"] = 0
+    else:
+        _database["CONN_MAX_AGE"] = 60
+        _database["CONN_HEALTH_CHECKS"] = True
 DATABASES = {"default": _database}
 
 # --- Bell and timetable (Celery, production only) -------------------------------------------
@@ -167,7 +173,9 @@ ENROLLMENT_LIMIT = env_bool("UXP_ENROLLMENT_LIMIT", default=not EMBEDDED)
 
 EMBEDDED_WORKERS = env_int("UXP_WORKERS", 2, minimum=1)
 WEB_WORKERS = env_int("UXP_WEB_WORKERS", 1, minimum=1)
-WEB_THREADS = env_int("UXP_WEB_THREADS", 32, minimum=1)
+WEB_THREADS = env_int("UXP_WEB_THREADS", 600, minimum=1)
+"""At most so many requests at once. Made when needed; nearly all of them wait for slow phones."""
+
 BIND = env_str("UXP_BIND", "127.0.0.1")
 PORT = env_int("PORT", 8000, minimum=1)
 

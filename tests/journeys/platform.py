@@ -63,7 +63,6 @@ class Platform:
             "PORT": str(self.port),
             "SECRET_KEY": "only-for-tests-" + "0" * 50,
             "UXP_IDENTITY_KEYS": "1:only-for-tests-" + "0" * 32,
-            "UXP_WEB_THREADS": "16",
             "UXP_LOG_LEVEL": "WARNING",
             **self.extra_env,
         }

@@ -195,17 +195,25 @@ def test_an_upload_cut_anywhere_is_whole_or_absent(embedded, frame, shape):
     assert embedded.request("GET", "/api/v1/reports/", token=token).json["results"] != []
 
 
-def test_slow_senders_do_not_hold_up_the_others(embedded):
-    """Hundreds of sockets that trickle their headers leave the door free."""
-    embedded.start_web()
-    key = embedded.ingest_key()
-    slow = []
-    for _ in range(300):
-        client = socket.create_connection(("127.0.0.1", embedded.port))
-        client.sendall(b"POST /api/v1/reports/ HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ")
-        slow.append(client)
+SLOW_HEADER = "POST /api/v1/reports/ HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
+SLOW_BODY = (
+    "POST /api/v1/reports/ HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n"
+    "Content-Length: 10000\r\n\r\n{{"
+)
 
-    answers = [embedded.upload(key, report_document("none", kind="reboot")) for _ in range(20)]
+
+@pytest.mark.parametrize("beginning", [SLOW_HEADER, SLOW_BODY], ids=["header", "body"])
+def test_five_hundred_slow_senders_leave_the_door_free(platform, beginning):
+    platform.start_web()
+    key = platform.ingest_key()
+    slow = []
+    for _ in range(500):
+        client = socket.create_connection(("127.0.0.1", platform.port))
+        client.sendall(beginning.format(key=key).encode())
+        slow.append(client)
+    time.sleep(1)
+
+    answers = [platform.upload(key, report_document("none", kind="reboot")) for _ in range(20)]
 
     for client in slow:
         client.close()

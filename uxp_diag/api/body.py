@@ -19,6 +19,7 @@ from typing import Any
 
 import brotli
 import zstandard
+from django.db import connection
 from django.http import HttpRequest
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -145,6 +146,7 @@ class _Wire:
         self._limit = limit
         self._expected = _content_length(request, limit)
         self.total = 0
+        _release_database()
 
     def read(self, size: int) -> bytes:
         """Up to `size` more bytes; empty at the end."""
@@ -166,6 +168,12 @@ class _Wire:
     def __iter__(self) -> Iterator[bytes]:
         while chunk := self.read(_CHUNK):
             yield chunk
+
+
+def _release_database() -> None:
+    """Give a pooled connection back: nobody holds one while waiting for a slow sender."""
+    if "pool" in connection.settings_dict["OPTIONS"] and not connection.in_atomic_block:
+        connection.close()
 
 
 def _content_length(request: HttpRequest, limit: int) -> int | None:

@@ -11,6 +11,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+_POOL_SIZE = 12
+"""Connections to PostgreSQL per web process; request threads hold one only while they query."""
+
 
 def web_command(*, host: str, port: int) -> list[str]:
     """The server's command line."""
@@ -46,4 +49,5 @@ class Command(BaseCommand):
         """Become the server."""
         del args
         command = web_command(host=options["host"], port=options["port"])
+        os.environ.setdefault("UXP_DATABASE_POOL", str(_POOL_SIZE))
         os.execv(command[0], command)  # noqa: S606  no shell is wanted
