@@ -8,6 +8,7 @@ finds nothing left to do. Hence: tasks take ids only, keep no results, and may r
 import os
 
 from celery import Celery
+from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "uxp_diag.settings")
 
@@ -35,8 +36,8 @@ app.conf.update(
         "health_check_interval": 10,
     },
     beat_schedule={
-        "sweep": {"task": "crashes.tasks.sweep", "schedule": 15.0},
-        "reconcile": {"task": "crashes.tasks.reconcile_spool", "schedule": 60.0},
+        "sweep": {"task": "crashes.tasks.sweep", "schedule": settings.RECOVERY_SECONDS / 2},
+        "reconcile": {"task": "crashes.tasks.reconcile_spool", "schedule": float(settings.RECOVERY_SECONDS)},
     },
 )
 app.autodiscover_tasks()

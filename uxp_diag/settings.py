@@ -158,6 +158,9 @@ DATABASES = {"default": _database}
 REDIS_URL = env_str("REDIS_URL")
 CELERY_BROKER_URL = REDIS_URL or "memory://"
 
+RECOVERY_SECONDS = env_int("UXP_RECOVERY_SECONDS", 30, minimum=2)
+"""How long a silent worker, writer or bell is waited for before somebody else takes over."""
+
 # --- Intake ---------------------------------------------------------------------------------
 
 INTAKE_GROUP_COMMIT = True

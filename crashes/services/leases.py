@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=30)
-RENEW_SECONDS = 10.0
+LEASE = timedelta(seconds=settings.RECOVERY_SECONDS)
+RENEW_SECONDS = settings.RECOVERY_SECONDS / 3
 
 
 @contextmanager

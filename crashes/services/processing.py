@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
 RETRY_AFTER = timedelta(seconds=5)
-UNANNOUNCED_AFTER = timedelta(seconds=30)
+UNANNOUNCED_AFTER = LEASE
 INLINE_RAW_BYTES = 16 * 1024
 MAX_LEASES = 6
 """Once in company and five times alone; who still ends every worker is not tried again."""

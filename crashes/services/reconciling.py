@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
 from crashes.models import Report
@@ -18,7 +19,7 @@ from crashes.services.batch_answers import forget_old_answers
 
 logger = logging.getLogger(__name__)
 
-_SETTLED_AFTER = timedelta(seconds=60)
+_SETTLED_AFTER = timedelta(seconds=settings.RECOVERY_SECONDS)
 """A younger file may belong to a commit that is just happening."""
 
 _ABANDONED_AFTER = timedelta(hours=1)

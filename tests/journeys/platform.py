@@ -64,6 +64,7 @@ class Platform:
             "SECRET_KEY": "only-for-tests-" + "0" * 50,
             "UXP_IDENTITY_KEYS": "1:only-for-tests-" + "0" * 32,
             "UXP_LOG_LEVEL": "WARNING",
+            "UXP_RECOVERY_SECONDS": "6",
             **self.extra_env,
         }
 

@@ -11,6 +11,7 @@ from argparse import ArgumentParser
 from types import FrameType
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import OperationalError
 from django.utils import timezone
@@ -24,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 _SHORTEST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 0.5
-_RECONCILE_SECONDS = 60.0
 
 
 class Command(BaseCommand):
@@ -50,7 +50,7 @@ class Command(BaseCommand):
         while not self._is_stopping:
             if time.monotonic() >= next_reconcile:
                 reconcile(now=timezone.now())
-                next_reconcile = time.monotonic() + _RECONCILE_SECONDS
+                next_reconcile = time.monotonic() + settings.RECOVERY_SECONDS
             if _work_once():
                 pause = _SHORTEST_PAUSE_SECONDS
                 continue
