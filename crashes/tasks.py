@@ -1,7 +1,8 @@
 """The pipeline, one step per task.
 
     process_reports   parse, symbolicate, group, store the reports with these numbers
-    prepare_symcache  make the symcache of the debug file with this number
+    prepare_symcache  make the tables of the debug file with this number
+    resymbolicate     digest the reports again that waited for it
     sweep             ring again for whatever no bell announced
     reconcile_spool   adopt or remove spool files that no row names
 
@@ -19,11 +20,14 @@ from django.utils import timezone
 from crashes.services.processing import lease_reports, list_unannounced
 from crashes.services.processing import process_reports as process
 from crashes.services.reconciling import reconcile
+from crashes.services.regrouping import list_awaited, regroup_waiting
 from crashes.services.symbol_tables import list_unprepared, prepare_debug_file
 from uxp_diag.bell import Bell
 
 BATCH = 50
 _SWEEP_LIMIT = 2_000
+_BATCHES_IN_A_ROW = 20
+"""Then the task ends and rings for itself, so that others get their turn."""
 
 
 def ring(report_pks: Sequence[int]) -> None:
@@ -42,6 +46,12 @@ def ring_symbols(debug_file_id: int) -> None:
         _symbols_bell.ring([debug_file_id])
 
 
+def ring_waiting(debug_file_id: int) -> None:
+    """Tell the symbolication workers that reports may have waited for this debug file."""
+    if settings.REDIS_URL:
+        _waiting_bell.ring([debug_file_id])
+
+
 def _send_reports(report_pks: list[int]) -> None:
     process_reports.apply_async(
         kwargs={"report_pks": report_pks}, retry=False, ignore_result=True
@@ -55,14 +65,32 @@ def _send_symbols(debug_file_ids: list[int]) -> None:
         )
 
 
+def _send_waiting(debug_file_ids: list[int]) -> None:
+    for debug_file_id in debug_file_ids:
+        resymbolicate.apply_async(
+            kwargs={"debug_file_id": debug_file_id}, retry=False, ignore_result=True
+        )
+
+
 _reports_bell = Bell(_send_reports, most=BATCH)
 _symbols_bell = Bell(_send_symbols, most=BATCH)
+_waiting_bell = Bell(_send_waiting, most=BATCH)
 
 
 @shared_task(base=DjangoTask)
 def prepare_symcache(*, debug_file_id: int) -> None:
-    """Make the symcache of one debug file; a queue of its own, so bursts hold up nobody."""
+    """Make the tables of one debug file; a queue of its own, so bursts hold up nobody."""
     prepare_debug_file(debug_file_id)
+    ring_waiting(debug_file_id)
+
+
+@shared_task(base=DjangoTask)
+def resymbolicate(*, debug_file_id: int) -> None:
+    """Digest the reports again that waited for a debug file."""
+    for _ in range(_BATCHES_IN_A_ROW):
+        if not regroup_waiting(debug_file_id, now=timezone.now()):
+            return
+    ring_waiting(debug_file_id)
 
 
 @shared_task(base=DjangoTask)
@@ -81,6 +109,8 @@ def sweep() -> None:
         ring(forgotten[start : start + BATCH])
     for debug_file_id in list_unprepared(limit=_SWEEP_LIMIT):
         ring_symbols(debug_file_id)
+    for debug_file_id in list_awaited(now=timezone.now(), limit=_SWEEP_LIMIT):
+        ring_waiting(debug_file_id)
 
 
 @shared_task(base=DjangoTask)

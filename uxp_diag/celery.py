@@ -17,7 +17,10 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     task_default_queue="reports",
     # Symbolication has a queue of its own, so that a burst of uploads cannot hold up the reports.
-    task_routes={"crashes.tasks.prepare_symcache": {"queue": "symbols"}},
+    task_routes={
+        "crashes.tasks.prepare_symcache": {"queue": "symbols"},
+        "crashes.tasks.resymbolicate": {"queue": "symbols"},
+    },
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     task_ignore_result=True,

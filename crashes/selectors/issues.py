@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Count, QuerySet, Sum
 
-from crashes.models import Issue, IssueTally, Report
+from crashes.models import Issue, IssueRedirect, IssueTally, Report
 from crashes.selectors.keyset import Order, find_order, take_page
 from crashes.selectors.matching import issues_matching
 from crashes.selectors.reports import ReportRow, report_row
@@ -130,8 +130,13 @@ def list_issues(
 
 
 def get_issue(*, viewer: Viewer, issue_id: int) -> IssueSummary:
-    """One issue. Raises Issue.DoesNotExist."""
-    return _summary(_visible(viewer).get(pk=issue_id))
+    """One issue, or the one that it became part of. Raises Issue.DoesNotExist."""
+    visible = _visible(viewer)
+    found = visible.filter(pk=issue_id).first()
+    if found is None:
+        leads_to = IssueRedirect.objects.filter(old_id=issue_id).values("issue_id")
+        found = visible.get(pk__in=leads_to)
+    return _summary(found)
 
 
 def count_issue_states(*, viewer: Viewer, query: Query) -> dict[str, int]:

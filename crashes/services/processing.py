@@ -158,7 +158,7 @@ def _store(digested: Sequence[Digested], *, now: datetime) -> list[Failure]:
 def _store_all(digested: Sequence[Digested], *, now: datetime) -> None:
     mine = _still_leased([item.leased.row for item in digested])
     items = [item for item in digested if item.leased.row.pk in mine]
-    placer = Placer((item.item, _occurrence(item)) for item in items)
+    placer = Placer((item.item, occurrence_of(item)) for item in items)
     receipts = [_place(item, placer, now=now) for item in items]
     worth_storing = count_sightings(
         [Sighting.of(item.leased.row) for item in items],
@@ -198,9 +198,9 @@ def _note_needs(items: Sequence[Digested], *, now: datetime) -> None:
 def _place(item: Digested, placer: Placer, *, now: datetime) -> dict[str, Any]:
     """Put a report into its issue; the receipt of the decision."""
     row = item.leased.row
-    placement = placer.place(item.item, _occurrence(item), now=now)
+    placement = placer.place(item.item, occurrence_of(item), now=now)
     row.issue_id, row.variant_id = placement.issue_id, placement.variant_id
-    _fill_row(row, item.crash)
+    fill_row(row, item.crash)
     return placement.receipt
 
 
@@ -235,7 +235,8 @@ def _still_leased(rows: Sequence[Report]) -> set[int]:
     }
 
 
-def _occurrence(item: Digested) -> Occurrence:
+def occurrence_of(item: Digested) -> Occurrence:
+    """What grouping needs to know beside the stack."""
     row = item.leased.row
     return Occurrence(
         program_id=row.program_id,
@@ -246,7 +247,8 @@ def _occurrence(item: Digested) -> Occurrence:
     )
 
 
-def _fill_row(row: Report, crash: Crash) -> None:
+def fill_row(row: Report, crash: Crash) -> None:
+    """What lists and filters show of a crash."""
     row.process = (crash.process or "")[:200]
     row.package = (crash.package or "")[:200]
     row.version_name = (crash.version_name or "")[:100]

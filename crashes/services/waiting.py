@@ -9,7 +9,7 @@ row as a hash that includes the program.
     map:<id>            the mapping that frames name
     app:<package>/<n>   the mapping of that version code, for frames that name none
 
-When a debug file is ready, or once more some time later, `awaiting` finds the reports whose wish
+When a debug file is ready, or once more some time later, `list_waiting` finds the reports whose wish
 it fulfils. A digest that looked just before the file was ready and stores just after is caught
 twice: storing looks for ready files itself, and a file is looked through again a while later.
 """
@@ -111,12 +111,14 @@ def forget_needs(report_pks: Iterable[int]) -> None:
     WaitingReport.objects.filter(report_id__in=list(report_pks)).delete()
 
 
-def awaiting(debug_file: DebugFile) -> QuerySet[WaitingReport]:
-    """The wishes that a ready debug file fulfils."""
-    wanted = Q(pk=None)
+def list_waiting(debug_file: DebugFile, *, limit: int) -> list[int]:
+    """Numbers of reports whose wish a ready debug file fulfils, at most `limit` per wish."""
+    found: set[int] = set()
     for name, quality in names_of(debug_file).items():
-        wanted |= Q(key=_key(debug_file.program_id, name), quality__lt=quality)
-    return WaitingReport.objects.filter(wanted)
+        key = _key(debug_file.program_id, name)
+        rows = WaitingReport.objects.filter(key=key, quality__lt=quality).order_by("report_id")
+        found.update(rows.values_list("report_id", flat=True)[:limit])
+    return sorted(found)
 
 
 def mark_tried(report_pks: Iterable[int], debug_file: DebugFile) -> None:

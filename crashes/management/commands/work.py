@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from crashes.services.processing import lease_reports, process_reports
 from crashes.services.reconciling import reconcile
+from crashes.services.regrouping import list_awaited, regroup_waiting
 from crashes.services.symbol_tables import list_unprepared, prepare_debug_file
 from crashes.tasks import BATCH
 
@@ -65,16 +66,28 @@ class Command(BaseCommand):
 
 
 def _work_once() -> bool:
-    """Do one piece of work; whether there was any."""
+    """Do one piece of work of every kind; whether there was any."""
     try:
-        for debug_file_id in list_unprepared(limit=1):
-            prepare_debug_file(debug_file_id)
-            return True
-        rows = lease_reports(limit=BATCH, now=timezone.now())
-        if rows:
-            process_reports(rows, now=timezone.now())
+        return any([_prepare_debug_file(), _digest_reports(), _regroup_reports()])
     except OperationalError:
         logger.exception("the database did not take part; trying again")
         time.sleep(1.0)
         return False
+
+
+def _prepare_debug_file() -> bool:
+    unprepared = list_unprepared(limit=1)
+    for debug_file_id in unprepared:
+        prepare_debug_file(debug_file_id)
+    return bool(unprepared)
+
+
+def _digest_reports() -> bool:
+    rows = lease_reports(limit=BATCH, now=timezone.now())
+    process_reports(rows, now=timezone.now())
     return bool(rows)
+
+
+def _regroup_reports() -> bool:
+    awaited = list_awaited(now=timezone.now(), limit=1)
+    return any(regroup_waiting(debug_file_id, now=timezone.now()) for debug_file_id in awaited)

@@ -1,0 +1,263 @@
+"""Reports that belong to another issue than they did: counters move along, ids stay or lead on.
+
+Symbols that come late make stacks readable, and what looked alike may fall apart or come together.
+Reports move batch by batch; each batch moves its counts in the same transaction, so every moment
+adds up. When the last report has left an issue, the issue ends, one of two ways:
+
+* all its reports went into one issue that they make up, opened after it: then that was its own
+  reading under a better name, and the old issue takes it back, name, reports and all;
+* else it leads on to the issue that most of its reports went to.
+
+Either way one id ends, and `IssueRedirect` leads from it to the other.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from django.db.models import F, Max, Min, Q
+
+from crashes.models import (
+    Issue,
+    IssueDevice,
+    IssueMove,
+    IssueRedirect,
+    IssueTally,
+    Report,
+    StackVariant,
+    TriageEvent,
+)
+from crashes.models.report import NO_DEVICE
+from crashes.services.counting import Sighting
+from uxp_diag.db import insert_adding
+
+_CELL = ("day", "model", "os_build", "version_name", "mcc")
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A report whose row says already where it is now, and where it was."""
+
+    row: Report
+    old_issue_id: int
+    old_variant_id: int | None
+
+    @property
+    def is_between_issues(self) -> bool:
+        """Whether it changed its issue, and not only its stack."""
+        return self.row.issue_id != self.old_issue_id
+
+
+def settle_moves(moves: Sequence[Move]) -> None:
+    """Move the counts of reports that were written with a new issue, and end emptied issues.
+
+    Runs in the transaction that wrote the reports.
+    """
+    between = [move for move in moves if move.is_between_issues]
+    touched = {move.old_issue_id for move in moves}
+    issues = _locked(touched | {Sighting.of(move.row).issue_id for move in between})
+    if between:
+        _move_counts(between, issues)
+    _drop_empty_variants({move.old_variant_id for move in moves})
+    for issue_id in sorted(touched & issues.keys()):
+        if Report.objects.filter(issue_id=issue_id).exists():
+            _name_anew(issues[issue_id], moves)
+        else:
+            _end(issue_id)
+
+
+def absorb_issue(*, kept_id: int, gone_id: int) -> None:
+    """Everything of one issue becomes another's, and its id leads there. Counts add up."""
+    issues = _locked({kept_id, gone_id})
+    kept, gone = issues[kept_id], issues[gone_id]
+    Report.objects.filter(issue=gone).update(issue=kept)
+    StackVariant.objects.filter(issue=gone).update(issue=kept)
+    TriageEvent.objects.filter(issue=gone).update(issue=kept)
+    _absorb_tallies(kept, gone)
+    _absorb_devices(kept, gone)
+    _absorb_moves(kept, gone)
+    _widen(kept, gone)
+    kept.report_count += gone.report_count
+    kept.device_count = IssueDevice.objects.filter(issue=kept).count()
+    kept.assignee_id = kept.assignee_id or gone.assignee_id
+    kept.save()
+    IssueRedirect.objects.filter(issue=gone).update(issue=kept)
+    IssueRedirect.objects.create(old_id=gone.pk, issue=kept)
+    gone.delete()
+
+
+def _locked(issue_ids: Iterable[int]) -> dict[int, Issue]:
+    """The issues, locked in the order of their numbers, as everybody does."""
+    rows = Issue.objects.select_for_update().filter(pk__in=set(issue_ids)).order_by("pk")
+    return {issue.pk: issue for issue in rows}
+
+
+# --- Counts ----------------------------------------------------------------------------------
+
+
+def _move_counts(moves: Sequence[Move], issues: dict[int, Issue]) -> None:
+    now_seen = [Sighting.of(move.row) for move in moves]
+    once_seen = [
+        replace(seen, issue_id=move.old_issue_id)
+        for seen, move in zip(now_seen, moves, strict=True)
+    ]
+    _move_cells(once_seen, now_seen)
+    _move_devices(moves, issues)
+    for seen in once_seen:
+        issues[seen.issue_id].report_count -= 1
+    for seen in now_seen:
+        issue = issues[seen.issue_id]
+        issue.report_count += 1
+        if seen.occurred_at < issue.first_seen_at:
+            issue.first_seen_at, issue.first_os_build = seen.occurred_at, seen.os_build
+        if seen.occurred_at >= issue.last_seen_at:
+            issue.last_seen_at, issue.last_os_build = seen.occurred_at, seen.os_build
+    for issue_id in {seen.issue_id for seen in once_seen}:
+        _narrow(issues[issue_id])
+    for issue in issues.values():
+        issue.save()
+    _remember(moves)
+
+
+def _move_cells(old: Sequence[Sighting], new: Sequence[Sighting]) -> None:
+    added = Counter(seen.cell for seen in new)
+    rows = [
+        IssueTally(issue_id=cell[0], reports=count, **dict(zip(_CELL, cell[1:], strict=True)))
+        for cell, count in sorted(added.items())
+    ]
+    insert_adding(rows, conflict=["issue", *_CELL], add="reports")
+    for cell, count in sorted(Counter(seen.cell for seen in old).items()):
+        where = dict(zip(_CELL, cell[1:], strict=True))
+        tally = IssueTally.objects.filter(issue_id=cell[0], **where)
+        tally.filter(reports__gt=count).update(reports=F("reports") - count) or tally.delete()
+
+
+def _move_devices(moves: Sequence[Move], issues: dict[int, Issue]) -> None:
+    """A device is counted where it has reports; what it may store per day goes with it."""
+    pairs = {(move.old_issue_id, Sighting.of(move.row).issue_id, move.row.device_id): move.row
+             for move in moves if move.row.device_id != NO_DEVICE}  # fmt: skip
+    for (old_id, new_id, device_id), row in sorted(pairs.items(), key=lambda pair: str(pair[0])):
+        old = IssueDevice.objects.filter(issue_id=old_id, device_id=device_id).first()
+        _, is_new = IssueDevice.objects.get_or_create(
+            issue_id=new_id,
+            device_id=device_id,
+            defaults={
+                "first_seen_at": row.occurred_at,
+                "day": old.day if old else None,
+                "day_reports": old.day_reports if old else 0,
+            },
+        )
+        issues[new_id].device_count += is_new
+        IssueDevice.objects.filter(
+            issue_id=new_id, device_id=device_id, first_seen_at__gt=row.occurred_at
+        ).update(first_seen_at=row.occurred_at)
+        if old and not _has_reports(old_id, row):
+            issues[old_id].device_count -= IssueDevice.objects.filter(pk=old.pk).delete()[0]
+
+
+def _has_reports(issue_id: int, row: Report) -> bool:
+    """Whether the report's device has others in that issue."""
+    own = Report.objects.filter(program_id=row.program_id, device_id=row.device_id)
+    return own.filter(issue_id=issue_id).exists()
+
+
+def _narrow(issue: Issue) -> None:
+    """When an issue was seen, from the reports that are left; without any there is no better."""
+    left = Report.objects.filter(issue=issue)
+    seen = left.aggregate(first=Min("occurred_at"), last=Max("occurred_at"))
+    if seen["first"] is None:
+        return
+    for end, builds in (("first", "first_os_build"), ("last", "last_os_build")):
+        if getattr(issue, f"{end}_seen_at") != seen[end]:
+            build = left.filter(occurred_at=seen[end]).values_list("os_build", flat=True)[0]
+            setattr(issue, f"{end}_seen_at", seen[end])
+            setattr(issue, builds, build)
+
+
+def _remember(moves: Sequence[Move]) -> None:
+    """How many reports went from where to where, for the end of the issue and for people."""
+    ways = Counter((move.old_issue_id, Sighting.of(move.row).issue_id) for move in moves)
+    rows = [
+        IssueMove(old_issue_id=old, new_issue_id=new, reports=count)
+        for (old, new), count in sorted(ways.items())
+    ]
+    insert_adding(rows, conflict=["old_issue", "new_issue"], add="reports")
+
+
+# --- The end of an issue ---------------------------------------------------------------------
+
+
+def _drop_empty_variants(variant_ids: Iterable[int | None]) -> None:
+    """A stack that no report has any more was one that nobody could read: it attracts no others."""
+    left = {pk for pk in variant_ids if pk is not None}
+    used = Report.objects.filter(variant_id__in=left).values_list("variant_id", flat=True)
+    StackVariant.objects.filter(pk__in=left - set(used.distinct())).delete()
+
+
+def _name_anew(issue: Issue, moves: Sequence[Move]) -> None:
+    """The signature, unless it is still the one of a stack in the issue."""
+    variants = StackVariant.objects.filter(issue=issue).order_by("-pk")
+    if variants.filter(content__signature__startswith=issue.signature).exists():
+        return
+    rows = [move.row for move in moves if move.row.issue_id == issue.pk]
+    stayed = [row.variant_id for row in rows if row.variant_id is not None]
+    newest = variants.filter(pk__in=stayed).first() or variants.first()
+    if newest is not None:
+        Issue.objects.filter(pk=issue.pk).update(signature=str(newest.content["signature"])[:250])
+
+
+def _end(issue_id: int) -> None:
+    """An issue without reports takes back what became of them, or leads there."""
+    ways = list(
+        IssueMove.objects.filter(old_issue_id=issue_id).order_by("-reports", "new_issue_id")
+    )
+    if not ways:
+        return
+    target = Issue.objects.get(pk=ways[0].new_issue_id)
+    if len(ways) == 1 and _is_same_under_new_name(ways[0], target):
+        Issue.objects.filter(pk=issue_id).update(signature=target.signature, package=target.package)
+        absorb_issue(kept_id=issue_id, gone_id=target.pk)
+    else:
+        absorb_issue(kept_id=target.pk, gone_id=issue_id)
+
+
+def _is_same_under_new_name(way: IssueMove, target: Issue) -> bool:
+    """Whether the target was opened later, is mostly these reports, and nobody has touched it."""
+    untouched = target.state == Issue.State.OPEN and target.assignee_id is None
+    later = target.pk > way.old_issue_id and way.reports * 2 >= target.report_count
+    return untouched and later and not TriageEvent.objects.filter(issue=target).exists()
+
+
+def _absorb_tallies(kept: Issue, gone: Issue) -> None:
+    tallies = IssueTally.objects.filter(issue=gone)
+    rows = [
+        IssueTally(issue=kept, **dict(zip((*_CELL, "reports"), cell, strict=True)))
+        for cell in tallies.values_list(*_CELL, "reports").order_by(*_CELL)
+    ]
+    insert_adding(rows, conflict=["issue", *_CELL], add="reports")
+    tallies.delete()
+
+
+def _absorb_devices(kept: Issue, gone: Issue) -> None:
+    both = IssueDevice.objects.filter(issue=kept).values("device_id")
+    devices = IssueDevice.objects.filter(issue=gone)
+    devices.exclude(device_id__in=both).update(issue=kept)
+    devices.delete()
+
+
+def _absorb_moves(kept: Issue, gone: Issue) -> None:
+    ways = IssueMove.objects.filter(Q(new_issue=gone) | Q(old_issue=gone))
+    rows = [
+        IssueMove(old_issue_id=way.old_issue_id, new_issue=kept, reports=way.reports)
+        for way in ways.order_by("old_issue_id")
+        if way.old_issue_id not in {kept.pk, gone.pk}
+    ]
+    insert_adding(rows, conflict=["old_issue", "new_issue"], add="reports")
+    ways.delete()
+
+
+def _widen(kept: Issue, gone: Issue) -> None:
+    if gone.first_seen_at < kept.first_seen_at:
+        kept.first_seen_at, kept.first_os_build = gone.first_seen_at, gone.first_os_build
+    if gone.last_seen_at > kept.last_seen_at:
+        kept.last_seen_at, kept.last_os_build = gone.last_seen_at, gone.last_os_build

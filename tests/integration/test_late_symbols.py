@@ -1,0 +1,413 @@
+"""Debug files that arrive after the crashes that need them: names, issues and counts afterwards."""
+
+import io
+import json
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from crashes.formats.tombstone_writer import write_text
+from crashes.intake.report import decode_report, payload_bytes
+from crashes.models import (
+    DebugFile,
+    Issue,
+    IssueDevice,
+    IssueRedirect,
+    IssueTally,
+    MissingDebugFile,
+    Report,
+    StackVariant,
+    TriageEvent,
+    WaitingReport,
+)
+from crashes.selectors.issues import get_issue
+from crashes.selectors.reports import get_report_content
+from crashes.services import regrouping
+from crashes.services.acceptance import Upload, accept_reports
+from crashes.services.processing import lease_reports, process_reports
+from crashes.services.regrouping import list_awaited, regroup_waiting
+from crashes.services.symbol_tables import debug_file_path, list_unprepared, prepare_debug_file
+from crashes.services.symbols import name_mapping, register_debug_file
+from crashes.stack import Crash, CrashKind, Frame, FrameStatus, Thread
+from tests.factories import make_device, make_program, make_viewer
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+LATER = NOW + timedelta(days=3650)  # after whatever the real clock says
+BUILD_ID = "0301020005040706080a0b0c0d0e0f10"
+OTHER_BUILD = "1301020005040706080a0b0c0d0e0f11"
+LIB = "/vendor/lib64/libcamera.so"
+PARSE, LOAD, MAIN = 0x1010, 0x2010, 0x3010
+MAPPING = b"""# compiler: R8
+# pg_map_id: abc1234
+com.example.shop.CartFragment -> a.a:
+# {"id":"sourceFile","fileName":"CartFragment.kt"}
+    1:1:void refresh():88:88 -> a
+    1:1:void onResume():41:41 -> b
+com.example.shop.Main -> a.b:
+    1:1:void run():12:12 -> a
+"""
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def program():
+    return make_program()
+
+
+# --- Steps -------------------------------------------------------------------------------------
+
+
+def breakpad(build_id=BUILD_ID, *, lines=True, prefix="camera"):
+    """A symbol file with three functions; without lines it only names them."""
+    functions = {0x1000: "parse", 0x2000: "load", 0x3000: "main"}
+    text = f"MODULE Linux arm64 {build_id.upper()}0 libcamera.so\nINFO CODE_ID {build_id}\n"
+    text += "FILE 0 camera.cc\n" if lines else ""
+    for start, name in functions.items():
+        text += f"FUNC {start:x} 100 0 {prefix}::{name}()\n"
+        text += f"{start:x} 100 {start >> 8} 0\n" if lines else ""
+    return text.encode()
+
+
+def tombstone(*addresses, build_id=BUILD_ID):
+    frames = tuple(
+        Frame(
+            index=index, module=LIB, build_id=build_id, address=address,
+            status=FrameStatus.MISSING_DEBUG_FILE,
+        )
+        for index, address in enumerate(addresses)
+    )  # fmt: skip
+    thread = Thread(name="camera", tid=7, crashing=True, frames=frames)
+    crash = Crash(
+        kind=CrashKind.NATIVE_CRASH, process="/vendor/bin/camera", pid=1, tid=7, abi="arm64",
+        signal="SIGSEGV", signal_number=11, signal_code="SEGV_MAPERR", fault_addr=0,
+        threads=(thread,),
+    )  # fmt: skip
+    return write_text(crash)
+
+
+def java(method, *, file="SourceFile"):
+    return (
+        f"java.lang.IllegalStateException: gone\n\tat a.a.{method}({file}:1)\n"
+        f"\tat a.b.a({file}:1)\n\tat android.os.Handler.dispatchMessage(Handler.java:106)\n"
+    )
+
+
+def send(program, text, *, kind="native_crash", device=None, at="2026-11-20T10:00:00Z"):
+    document = {
+        "report_id": str(uuid.uuid4()),
+        "occurred_at": at,
+        "kind": kind,
+        "software": {"os_build": "V3.420"},
+        "app": {"package": "com.example.shop", "version_name": "1.4.2", "version_code": 1402},
+        "payload": {
+            "format": "tombstone_text" if kind == "native_crash" else "java_stacktrace",
+            "text": text,
+        },
+    }
+    report = decode_report(json.dumps(document).encode())
+    payload = payload_bytes(report.payload)
+    accept_reports([Upload(program.pk, device and device.pk, "Nokia G42 5G", report, payload, NOW)])
+    process_reports(lease_reports(limit=100, now=NOW), now=NOW)
+    return Report.objects.order_by("-pk")[0]
+
+
+def add(program, content, *, name="libcamera.so.sym"):
+    registration = register_debug_file(
+        io.BytesIO(content), name=name, program_id=program.pk, now=NOW
+    )
+    return prepare_debug_file(registration.debug_file.pk)
+
+
+def regroup(*, now=LATER):
+    for debug_file_id in list_awaited(now=now, limit=10):
+        while regroup_waiting(debug_file_id, now=now):
+            pass
+
+
+def frames_of(program, report):
+    crash = get_report_content(viewer=make_viewer(program), report_pk=report.pk).crash
+    return [frame.function for frame in crash.threads[0].frames]
+
+
+def assert_counts_add_up():
+    """Every counter says what the rows say."""
+    for issue in Issue.objects.all():
+        rows = Report.objects.filter(issue=issue)
+        devices = set(rows.exclude(device_id=uuid.UUID(int=0)).values_list("device_id", flat=True))
+        known = IssueDevice.objects.filter(issue=issue).values_list("device_id", flat=True)
+        tallies = IssueTally.objects.filter(issue=issue).values_list("reports", flat=True)
+        assert issue.report_count == rows.count() == sum(tallies) > 0
+        assert set(known) == devices
+        assert issue.device_count == len(devices)
+        seen = sorted(rows.values_list("occurred_at", flat=True))
+        assert (issue.first_seen_at, issue.last_seen_at) == (seen[0], seen[-1])
+
+
+# --- Native code -------------------------------------------------------------------------------
+
+
+def test_a_late_debug_file_names_the_report_and_its_issue(program):
+    report = send(program, tombstone(PARSE, LOAD, MAIN))
+    before = Issue.objects.get()
+    assert "camera::parse" not in before.signature
+
+    debug_file = add(program, breakpad())
+    regroup()
+
+    after = Issue.objects.get()
+    assert frames_of(program, report) == ["camera::parse()", "camera::load()", "camera::main()"]
+    assert (after.pk, after.report_count) == (before.pk, 1)
+    assert "camera::parse" in after.signature
+    assert not WaitingReport.objects.filter(report=report).exists()
+    assert not MissingDebugFile.objects.exists()
+    assert StackVariant.objects.count() == 1
+    debug_file.refresh_from_db()
+    assert (debug_file.regrouped_reports, debug_file.regroup_at) == (1, None)
+    assert_counts_add_up()
+
+
+def test_a_second_pass_changes_nothing(program):
+    send(program, tombstone(PARSE))
+    debug_file = add(program, breakpad())
+    regroup()
+    before = list(Issue.objects.values())
+
+    DebugFile.objects.update(regroup_at=NOW)
+    regroup()
+
+    assert list(Issue.objects.values()) == before
+    debug_file.refresh_from_db()
+    assert debug_file.regrouped_reports == 1
+
+
+def test_crashes_that_looked_alike_fall_apart_and_the_old_id_leads_to_most(program):
+    device = make_device(program)
+    for address in (PARSE, PARSE, LOAD):
+        send(program, tombstone(address), device=device)
+    old = Issue.objects.get()
+    assert old.report_count == 3
+
+    add(program, breakpad())
+    regroup()
+
+    names = dict(Issue.objects.values_list("signature", "report_count"))
+    assert sorted(names.values()) == [1, 2]
+    led_to = get_issue(viewer=make_viewer(program), issue_id=old.pk)
+    assert (led_to.report_count, led_to.device_count) == (2, 1)
+    assert "parse" in led_to.signature
+    assert_counts_add_up()
+
+
+def test_reports_of_other_builds_stay_where_they_are(program):
+    send(program, tombstone(PARSE))
+    other = send(program, tombstone(PARSE, build_id=OTHER_BUILD))
+    old = Issue.objects.get()
+
+    add(program, breakpad())
+    regroup()
+
+    assert Issue.objects.count() == 2
+    other.refresh_from_db()
+    assert other.issue_id == old.pk
+    assert "parse" not in Issue.objects.get(pk=old.pk).signature
+    assert_counts_add_up()
+
+    add(program, breakpad(OTHER_BUILD))
+    regroup()
+
+    assert Issue.objects.get().report_count == 2
+    assert IssueRedirect.objects.count() == 1
+    assert_counts_add_up()
+
+
+def test_a_crash_that_is_known_with_names_joins_its_issue(program):
+    add(program, breakpad(OTHER_BUILD))
+    known = send(program, tombstone(PARSE, LOAD, build_id=OTHER_BUILD), at="2026-11-19T10:00:00Z")
+    report = send(program, tombstone(PARSE, LOAD))
+    assert Issue.objects.count() == 2
+    TriageEvent.objects.create(issue_id=report.issue_id, kind="comment", by_name="a", at=NOW)
+
+    add(program, breakpad())
+    regroup()
+
+    issue = Issue.objects.get()
+    assert (issue.pk, issue.report_count) == (known.issue_id, 2)
+    assert get_issue(viewer=make_viewer(program), issue_id=report.issue_id).id == known.issue_id
+    assert TriageEvent.objects.get().issue_id == known.issue_id
+    assert_counts_add_up()
+
+
+def test_lines_are_worth_waiting_for_when_there_are_names(program):
+    bare = add(program, breakpad(lines=False))
+    DebugFile.objects.filter(pk=bare.pk).update(quality=DebugFile.Quality.NAMES)
+    report = send(program, tombstone(PARSE))
+    assert frames_of(program, report) == ["camera::parse()"]
+
+    regroup()
+    assert WaitingReport.objects.get().quality == DebugFile.Quality.NAMES
+    add(program, breakpad())
+    regroup()
+
+    crash = get_report_content(viewer=make_viewer(program), report_pk=report.pk).crash
+    assert crash.threads[0].frames[0].line == 0x10
+    assert not WaitingReport.objects.exists()
+
+
+def test_reports_that_were_only_counted_go_along(program, settings):
+    settings.SIGNATURE_REPORTS_PER_DAY = 1
+    device = make_device(program)
+    for _ in range(3):
+        send(program, tombstone(PARSE), device=device)
+    send(program, tombstone(LOAD))
+    assert Report.objects.filter(is_counted_only=True).count() == 2
+
+    add(program, breakpad())
+    regroup()
+
+    assert sorted(Issue.objects.values_list("report_count", flat=True)) == [1, 3]
+    assert_counts_add_up()
+
+
+def test_many_reports_move_in_batches_and_survive_a_stop(program, monkeypatch):
+    monkeypatch.setattr(regrouping, "BATCH", 2)
+    for number in range(5):
+        send(program, tombstone(PARSE if number % 2 else LOAD), device=make_device(program))
+    add(program, breakpad())
+
+    (debug_file_id,) = list_awaited(now=LATER, limit=10)
+    assert regroup_waiting(debug_file_id, now=LATER)
+    assert Report.objects.filter(variant__isnull=True).count() == 0
+    assert_counts_add_up()
+    regroup()
+
+    assert sorted(Issue.objects.values_list("report_count", flat=True)) == [2, 3]
+    assert_counts_add_up()
+
+
+def test_a_report_that_cannot_be_stored_is_tried_again_and_harms_nobody(program, monkeypatch):
+    send(program, tombstone(PARSE))
+    debug_file = add(program, breakpad())
+    real = regrouping.settle_moves
+
+    def broken(_):
+        raise RuntimeError("a bug of ours")
+
+    monkeypatch.setattr(regrouping, "settle_moves", broken)
+    regroup_waiting(debug_file.pk, now=LATER)
+    assert "parse" not in Issue.objects.get().signature
+    assert_counts_add_up()
+    monkeypatch.setattr(regrouping, "settle_moves", real)
+    regroup(now=LATER + timedelta(minutes=1))
+
+    assert "parse" in Issue.objects.get().signature
+    assert_counts_add_up()
+
+
+def test_a_report_under_another_workers_lease_is_left_alone(program):
+    report = send(program, tombstone(PARSE))
+    debug_file = add(program, breakpad())
+    Report.objects.update(lease_id=uuid.uuid4(), leased_until=LATER + timedelta(seconds=20))
+
+    assert not regroup_waiting(debug_file.pk, now=LATER)
+
+    assert WaitingReport.objects.filter(report=report).exists()
+    assert list_awaited(now=LATER, limit=1) == []
+    regroup(now=LATER + timedelta(minutes=1))
+    assert "parse" in Issue.objects.get().signature
+
+
+def test_a_report_stored_after_the_file_was_looked_through_rings_again(program, monkeypatch):
+    debug_file = add(program, breakpad())
+    regroup()
+    monkeypatch.setattr(
+        "crashes.services.symbols.StoreFinder.symcache_for", lambda *_: None
+    )  # it looked before the file was ready
+    report = send(program, tombstone(PARSE))
+    monkeypatch.undo()
+
+    assert list_awaited(now=LATER, limit=1) == [debug_file.pk]
+    regroup()
+
+    assert frames_of(program, report) == ["camera::parse()"]
+
+
+# --- Managed code ------------------------------------------------------------------------------
+
+
+def test_a_mapping_that_frames_name_is_used_before_grouping(program):
+    add(program, MAPPING, name="mapping.txt")
+
+    report = send(program, java("a", file="r8-map-id-abc1234"), kind="java_crash")
+
+    assert Issue.objects.get().signature == "IllegalStateException at CartFragment.refresh"
+    assert frames_of(program, report)[:2] == [
+        "com.example.shop.CartFragment.refresh",
+        "com.example.shop.Main.run",
+    ]
+
+
+def test_a_late_mapping_names_crashes_by_its_id(program):
+    for method in ("a", "b", "a"):
+        send(program, java(method, file="r8-map-id-abc1234"), kind="java_crash")
+    assert MissingDebugFile.objects.get().build_id == "abc1234"
+    old = set(Issue.objects.values_list("pk", flat=True))
+
+    add(program, MAPPING, name="mapping.txt")
+    regroup()
+
+    issue = Issue.objects.get()
+    assert issue.signature == "IllegalStateException at CartFragment.refresh"
+    assert (issue.report_count, issue.pk in old) == (3, True)
+    assert not MissingDebugFile.objects.exists()
+    assert_counts_add_up()
+
+
+def test_a_mapping_is_found_by_package_and_version_code_once_it_is_named(program):
+    report = send(program, java("a"), kind="java_crash")
+    mapping = add(program, MAPPING, name="mapping.txt")
+    regroup()
+    assert frames_of(program, report)[0] == "a.a.a"
+
+    name_mapping(mapping.pk, package="com.example.shop", version_code=1402, now=NOW)
+    regroup()
+
+    assert frames_of(program, report)[0] == "com.example.shop.CartFragment.refresh"
+    assert not WaitingReport.objects.exists()
+
+
+def test_a_hostile_mapping_names_nothing_and_loses_nothing(program):
+    mapping = add(program, MAPPING, name="mapping.txt")
+    debug_file_path(mapping.sha256).write_bytes(b"\0" * 4096)
+
+    report = send(program, java("a", file="r8-map-id-abc1234"), kind="java_crash")
+
+    assert report.state == Report.State.DONE
+    assert frames_of(program, report)[0] == "a.a.a"
+
+
+# --- Making tables -----------------------------------------------------------------------------
+
+
+def test_two_workers_never_make_the_same_tables_at_once(program):
+    registration = register_debug_file(
+        io.BytesIO(breakpad()), name="x.sym", program_id=program.pk, now=NOW
+    )
+    pk = registration.debug_file.pk
+    DebugFile.objects.update(building_until=LATER, build_lease=uuid.uuid4())
+
+    assert list_unprepared(limit=1) == []
+    assert prepare_debug_file(pk).state == DebugFile.State.RECEIVED
+
+    DebugFile.objects.update(building_until=NOW)  # its worker died
+    assert list_unprepared(limit=1) == [pk]
+    assert prepare_debug_file(pk).state == DebugFile.State.READY
+
+
+def test_using_a_file_is_remembered_once_a_day(program):
+    debug_file = add(program, breakpad())
+    send(program, tombstone(PARSE))
+    debug_file.refresh_from_db()
+
+    assert debug_file.last_used_at == NOW
