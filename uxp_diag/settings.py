@@ -145,7 +145,7 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 else:
     _pool_size = env_int("UXP_DATABASE_POOL", 0)
     if _pool_size:  # the web server sets it: few connections serve its many threads
-        _pool = {"min_size": 1, "max_size": _pool_size, "timeout": 10}
+        _pool = {"min_size": 1, "max_size": _pool_size, "timeout": 3}
         _database["OPTIONS"] = {"pool": _pool}
         _database["CONN_MAX_AGE"] = 0
     else:

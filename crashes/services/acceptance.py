@@ -43,6 +43,7 @@ from crashes.models.report import NO_DEVICE
 from crashes.storage import Spool
 from devices.services.consent import hold_consent
 from uxp_diag.db import insert_new
+from uxp_diag.outage import database_outage
 
 logger = logging.getLogger(__name__)
 
@@ -109,17 +110,25 @@ def _commit(uploads: Sequence[Upload]) -> list[Receipt]:
         name = spool().write(b"".join(records))
     except OSError as error:
         raise IntakeUnavailable(f"the spool cannot be written: {error.strerror}") from error
+    if database_outage.is_on():
+        return _promise(uploads)
     try:
         receipts = _insert_rows(uploads, [len(record) for record in records], name)
     except (OperationalError, InterfaceError):
-        logger.warning("the database is away; %d reports wait in the spool", len(uploads))
-        return [Receipt(Acceptance.ACCEPTED) for _ in uploads]
+        database_outage.begin()
+        return _promise(uploads)
     except DatabaseError:
         _remove_unnamed(name)
         raise
     if not any(receipt.pk for receipt in receipts):
         _remove_unnamed(name)
     return receipts
+
+
+def _promise(uploads: Sequence[Upload]) -> list[Receipt]:
+    """Receipts for what is in the spool and has no rows yet."""
+    logger.warning("the database is away; %d reports wait in the spool", len(uploads))
+    return [Receipt(Acceptance.ACCEPTED) for _ in uploads]
 
 
 def _remove_unnamed(name: str) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from devices.models import IngestKey, Program
+from uxp_diag.outage import database_outage
 
 IMEI = "490154203237518"
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -47,6 +48,7 @@ def device_token(send, key):
 @pytest.fixture(autouse=True)
 def own_folders(settings, tmp_path):
     """Every test has a spool and blobs of its own, as it has a database of its own."""
+    database_outage.end()
     settings.SPOOL_DIR = tmp_path / "spool"
     settings.BLOB_DIR = tmp_path / "blobs"
 
