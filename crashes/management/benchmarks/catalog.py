@@ -1,0 +1,12 @@
+"""All benchmarks, in the order of the table."""
+
+from crashes.management.benchmarks import grouping, intake, parsing, retracing, symbols
+from crashes.management.benchmarks.terms import Benchmark
+
+BENCHMARKS: tuple[Benchmark, ...] = (
+    *intake.BENCHMARKS,
+    *parsing.BENCHMARKS,
+    *symbols.BENCHMARKS,
+    *grouping.BENCHMARKS,
+    *retracing.BENCHMARKS,
+)

@@ -1,0 +1,137 @@
+"""Inner jobs of the grouping benchmarks: made-up stacks, grouped in memory and in a database.
+
+A group is a bug of one app: some fifteen frames of its own above ten of a framework that all apps
+share. Of the events that are measured, seven of ten repeat a stored stack exactly, two of ten
+differ from one in a few frames, and one of ten is new. All are of one app, so that nothing but the
+index keeps them apart.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from crashes.grouping.engine import Grouper
+from crashes.grouping.records import prepare_record
+from crashes.grouping.values import GroupingInput
+
+_FRAMEWORK = 300
+_OWN_FRAMES = 15
+_SHARED_FRAMES = 10
+_WORDS = (
+    "cart", "order", "photo", "track", "login", "sync", "store", "route", "ticket", "message",
+    "profile", "setting", "wallet", "camera", "record", "search", "filter", "album", "device",
+)  # fmt: skip
+_VERBS = ("load", "bind", "parse", "apply", "merge", "fetch", "draw", "open", "close", "update")
+_CHUNK = 200
+
+
+def make_stack(number: int, *, changed: int = 0) -> dict[str, Any]:
+    """The record of one group's stack; `changed` other frames of its own than usual."""
+    random = Random(f"group {number}")  # noqa: S311  made up, not secret
+    own = [_own_frame(random) for _ in range(_OWN_FRAMES)]
+    shared = [_shared_frame(random.randrange(_FRAMEWORK)) for _ in range(_SHARED_FRAMES)]
+    other = Random(f"change {number} {changed}")  # noqa: S311  made up, not secret
+    for _ in range(changed):
+        own[other.randrange(1, _OWN_FRAMES)] = _own_frame(other)
+    kinds = ("IllegalState", "NullPointer", "IndexOutOfBounds", "ClassCast", "IllegalArgument")
+    return {
+        "id": str(number),
+        "corpus": "bench",
+        "app": "app",
+        "exc": f"java.lang.{random.choice(kinds)}Exception",
+        "msg": f"no {random.choice(_WORDS)} for {random.randrange(1000)}",
+        "frames": own + shared,
+    }
+
+
+def _own_frame(random: Random) -> dict[str, Any]:
+    package, name = random.choice(_WORDS), random.choice(_WORDS).title()
+    part, verb = random.randrange(40), random.choice(_VERBS)
+    file = f"{name}{part}.java"
+    function = f"com.example.{package}.{name}{part}.{verb}{random.choice(_WORDS).title()}"
+    return {"f": function, "p": file, "l": random.randrange(1, 900)}
+
+
+def _shared_frame(number: int) -> dict[str, Any]:
+    function = f"androidx.framework.part{number % 17}.Runner{number}.dispatch"
+    return {"f": function, "p": f"Runner{number}.java", "l": number}
+
+
+def _events(groups: int, count: int) -> Iterator[GroupingInput]:
+    random = Random("events")  # noqa: S311  made up, not secret
+    for number in range(count):
+        drawn = random.random()
+        if drawn < 0.7:  # noqa: PLR2004
+            yield prepare_record(make_stack(random.randrange(groups)))
+        elif drawn < 0.9:  # noqa: PLR2004
+            yield prepare_record(make_stack(random.randrange(groups), changed=3))
+        else:
+            yield prepare_record(make_stack(groups + number))
+
+
+def _percentiles(seconds: list[float]) -> dict[str, float]:
+    ranked = sorted(seconds)
+    return {
+        "median_us": ranked[len(ranked) // 2] * 1e6,
+        "p99_us": ranked[min(int(len(ranked) * 0.99), len(ranked) - 1)] * 1e6,
+    }
+
+
+def _resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def group_in_memory(groups: int, events: int) -> dict[str, float]:
+    """Fill the index with so many groups, then time each event."""
+    grouper = Grouper()
+    grouper.assign("first", prepare_record(make_stack(groups)))
+    before = _resident_bytes()
+    for number in range(groups):
+        grouper.assign(str(number), prepare_record(make_stack(number)))
+    grown = _resident_bytes() - before
+    seconds = []
+    for number, item in enumerate(_events(groups, events)):
+        began = time.perf_counter()
+        grouper.assign(f"event {number}", item)
+        seconds.append(time.perf_counter() - began)
+    return {**_percentiles(seconds), "bytes_per_group": grown / groups}
+
+
+def group_in_database(groups: int, events: int) -> dict[str, float]:
+    """The same through the service, each event in a transaction of its own."""
+    from django.db import transaction  # noqa: PLC0415  only this job knows Django
+
+    from crashes.services.grouping import Occurrence, place  # noqa: PLC0415
+
+    now = datetime(2026, 11, 20, tzinfo=UTC)
+    occurrence = Occurrence(1, "java_crash", "com.example", "V3.420", now)
+    for start in range(0, groups, _CHUNK):
+        with transaction.atomic():
+            for number in range(start, min(start + _CHUNK, groups)):
+                place(prepare_record(make_stack(number)), occurrence, now=now)
+    seconds = []
+    for item in _events(groups, events):
+        began = time.perf_counter()
+        with transaction.atomic():
+            place(item, occurrence, now=now)
+        seconds.append(time.perf_counter() - began)
+    return _percentiles(seconds)
+
+
+def compare_all_pairs(groups: int, events: int) -> dict[str, float]:
+    """What a script with rapidfuzz does: compare with every stored stack, take the best."""
+    from rapidfuzz import fuzz, process  # noqa: PLC0415  only here
+
+    stored = ["\n".join(prepare_record(make_stack(number)).tokens) for number in range(groups)]
+    seconds = []
+    for item in _events(groups, events):
+        text = "\n".join(item.tokens)
+        began = time.perf_counter()
+        process.extractOne(text, stored, scorer=fuzz.ratio)
+        seconds.append(time.perf_counter() - began)
+    return _percentiles(seconds)
