@@ -1,32 +1,23 @@
-"""Zip files of debug files: every entry is taken in by itself.
+"""Zip files of debug files: unpacked in the sandbox, every entry taken in by itself.
 
-The archive comes from outside, so its directory is not believed: names that leave the archive,
-links, encrypted entries, entries that unpack too far and entries beyond the first 2,000 are left
-out, each with its reason. Archives inside archives are not opened.
+What is left out and why is told per entry (`crashes.symbolication.archives`). An APK is such a
+zip as well: its libraries are what is taken.
 """
 
-import stat
-import zipfile
-import zlib
+import io
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import PurePosixPath
-from typing import IO
+from typing import IO, Any
 
-from crashes.services.symbols import (
-    MAX_DEBUG_FILE_BYTES,
-    DebugFileRefused,
-    Registration,
-    register_debug_file,
-)
+from crashes.services.blobs import blobs
+from crashes.services.sandboxes import UNPACK, sandbox
+from crashes.services.symbols import DebugFileRefused, Registration, register_debug_file
+from uxp_diag.sandbox import JobRefused, SandboxFailure
 
-MAX_ENTRIES = 2000
-MAX_UNPACKED_BYTES = 4 << 30
-_FREE_BYTES = 1 << 20
-_RATIO = 200
-_ENCRYPTED = 0x1
 _MAGIC = b"PK\x03\x04"
+_READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,42 +39,57 @@ def is_archive(file: IO[bytes]) -> bool:
 
 def register_archive(file: IO[bytes], *, program_id: int, now: datetime) -> Iterator[ArchiveEntry]:
     """Register the debug files in a zip, one by one. Raises DebugFileRefused for no zip at all."""
+    folder = blobs().path("incoming")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as unpacked:
+        for entry in _unpack(file, unpacked):
+            yield _register(entry, unpacked, program_id=program_id, now=now)
+
+
+def _unpack(file: IO[bytes], unpacked: IO[bytes]) -> list[dict[str, Any]]:
+    file.flush()
     try:
-        archive = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, ValueError, OSError):
-        raise DebugFileRefused("damaged_archive", "The zip file is damaged.") from None
-    with archive:
-        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-        if len(entries) > MAX_ENTRIES:
-            raise DebugFileRefused("too_many_entries", f"A zip may have {MAX_ENTRIES} entries.")
-        if sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:
-            raise DebugFileRefused("file_too_large", "A zip may unpack to 4 GiB.")
-        for entry in entries:
-            yield _register(archive, entry, program_id=program_id, now=now)
+        entries: list[dict[str, Any]] = sandbox().run(
+            "crashes.symbolication.archives:unpack_job",
+            files=[file.fileno(), unpacked.fileno()],
+            limits=UNPACK,
+        )
+    except JobRefused as problem:
+        raise DebugFileRefused(problem.code, problem.detail) from None
+    except SandboxFailure as problem:
+        raise DebugFileRefused(f"sandbox_{problem.reason.value}", problem.detail) from None
+    return entries
 
 
 def _register(
-    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, *, program_id: int, now: datetime
+    entry: dict[str, Any], unpacked: IO[bytes], *, program_id: int, now: datetime
 ) -> ArchiveEntry:
-    name = entry.filename[:300]
+    name = str(entry["name"])
+    if "code" in entry:
+        return ArchiveEntry(name, code=str(entry["code"]), detail=str(entry["detail"]))
+    part = _Part(unpacked, entry["offset"], entry["size_bytes"])
     try:
-        _refuse_unsafe(entry)
-        with archive.open(entry) as source:
+        with io.BufferedReader(part, _READ_BYTES) as source:
             registration = register_debug_file(source, name=name, program_id=program_id, now=now)
     except DebugFileRefused as problem:
         return ArchiveEntry(name, code=problem.code, detail=problem.detail)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError):
-        return ArchiveEntry(name, code="damaged_archive", detail="The entry is damaged.")
     return ArchiveEntry(name, registration)
 
 
-def _refuse_unsafe(entry: zipfile.ZipInfo) -> None:
-    """Raise DebugFileRefused for an entry that is not to be opened."""
-    path = PurePosixPath(entry.filename.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts:
-        raise DebugFileRefused("unsafe_entry", "The name of the entry leaves the archive.")
-    if stat.S_ISLNK(entry.external_attr >> 16) or entry.flag_bits & _ENCRYPTED:
-        raise DebugFileRefused("unsafe_entry", "Links and encrypted entries are not read.")
-    bomb = entry.file_size > _FREE_BYTES + _RATIO * entry.compress_size
-    if bomb or entry.file_size > MAX_DEBUG_FILE_BYTES:
-        raise DebugFileRefused("file_too_large", "The entry unpacks too far.")
+class _Part(io.RawIOBase):
+    """A part of a file, read as a file."""
+
+    def __init__(self, file: IO[bytes], offset: int, size_bytes: int) -> None:
+        self._file = file
+        self._at = offset
+        self._end = offset + size_bytes
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        self._file.seek(self._at)
+        data = self._file.read(min(len(buffer), self._end - self._at))
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)

@@ -12,6 +12,9 @@ BUILD_SYMCACHE = Limits(
     cpu_seconds=120, wall_seconds=180, memory_bytes=4096 * _MIB, file_bytes=4096 * _MIB
 )
 
+UNPACK = Limits(
+    cpu_seconds=120, wall_seconds=180, memory_bytes=512 * _MIB, file_bytes=4096 * _MIB + _MIB
+)
 OPEN_MAPPING = Limits(cpu_seconds=20, wall_seconds=30, memory_bytes=1024 * _MIB)
 """A mapping of a large app is tens of megabytes, and its index half as much again."""
 
@@ -19,7 +22,14 @@ OPEN_MAPPING = Limits(cpu_seconds=20, wall_seconds=30, memory_bytes=1024 * _MIB)
 _RULES = ("crashes.formats", "crashes.symbolication")
 _WALK = "crashes.services.walk_jobs"
 
-_LATE_IMPORTS = ("heapq", "_strptime", "encodings.latin_1", "encodings.utf_16_le", "unicodedata")
+_LATE_IMPORTS = (
+    "heapq",
+    "_strptime",
+    "encodings.latin_1",
+    "encodings.utf_16_le",
+    "encodings.cp437",
+    "unicodedata",
+)
 """What the standard library imports on first use, which a child no longer can."""
 
 

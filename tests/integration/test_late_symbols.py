@@ -126,9 +126,15 @@ def regroup(*, now=LATER):
             pass
 
 
+def crash_of(program, report):
+    content = get_report_content(viewer=make_viewer(program), report_pk=report.pk)
+    assert content is not None
+    assert content.crash is not None
+    return content.crash
+
+
 def frames_of(program, report):
-    crash = get_report_content(viewer=make_viewer(program), report_pk=report.pk).crash
-    return [frame.function for frame in crash.threads[0].frames]
+    return [frame.function for frame in crash_of(program, report).threads[0].frames]
 
 
 def assert_counts_add_up():
@@ -250,8 +256,7 @@ def test_lines_are_worth_waiting_for_when_there_are_names(program):
     add(program, breakpad())
     regroup()
 
-    crash = get_report_content(viewer=make_viewer(program), report_pk=report.pk).crash
-    assert crash.threads[0].frames[0].line == 0x10
+    assert crash_of(program, report).threads[0].frames[0].line == 0x10
     assert not WaitingReport.objects.exists()
 
 
@@ -289,16 +294,14 @@ def test_many_reports_move_in_batches_and_survive_a_stop(program, monkeypatch):
 def test_a_report_that_cannot_be_stored_is_tried_again_and_harms_nobody(program, monkeypatch):
     send(program, tombstone(PARSE))
     debug_file = add(program, breakpad())
-    real = regrouping.settle_moves
-
     def broken(_):
         raise RuntimeError("a bug of ours")
 
-    monkeypatch.setattr(regrouping, "settle_moves", broken)
+    monkeypatch.setattr("crashes.services.regrouping.settle_moves", broken)
     regroup_waiting(debug_file.pk, now=LATER)
     assert "parse" not in Issue.objects.get().signature
     assert_counts_add_up()
-    monkeypatch.setattr(regrouping, "settle_moves", real)
+    monkeypatch.undo()
     regroup(now=LATER + timedelta(minutes=1))
 
     assert "parse" in Issue.objects.get().signature

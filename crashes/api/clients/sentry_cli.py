@@ -15,7 +15,7 @@ error would fail a build whose debug files are safe.
 import tempfile
 import zlib
 from collections.abc import Iterator
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import msgspec
 from django.utils import timezone
@@ -24,7 +24,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from crashes.api.clients.door import AnyAnswer
-from crashes.api.debug_files import DEBUG_FILE_LIMITS, only_program
+from crashes.api.debug_files import (
+    DEBUG_FILE_LIMITS,
+    only_program,
+    ring_new,
+    take_debug_files,
+)
 from crashes.selectors.debug_files import has_debug_file
 from crashes.services.chunks import (
     CHUNK_BYTES,
@@ -37,8 +42,7 @@ from crashes.services.chunks import (
     keep_chunk,
     pending_bytes,
 )
-from crashes.services.debug_archives import ArchiveEntry, is_archive, register_archive
-from crashes.services.symbols import DebugFileRefused, Registration, register_debug_file
+from crashes.services.debug_archives import ArchiveEntry
 from crashes.tasks import ring_symbols
 from devices.api.auth import ApiTokenAuthentication
 from uxp_diag.api.body import BodyLimits, StreamedPart, read_body, stream_parts
@@ -165,8 +169,10 @@ class DebugFilesView(CliView):
                 for chunk in part:
                     holder.write(chunk)
                 holder.seek(0)
-                entries += _taken(holder, part.file_name or part.name, program_id)
+                name = part.file_name or part.name
+                entries += take_debug_files(holder, name, program_id=program_id)
         _refuse_useless(entries)
+        ring_new(entries)
         taken = [entry.registration for entry in entries if entry.registration]
         return Response([_dif(registration.debug_file) for registration in taken])
 
@@ -330,25 +336,6 @@ def _dif(debug_file: Any) -> dict[str, Any]:
         "symbolType": "proguard" if is_mapping else debug_file.kind.partition("_")[0],
         "data": {"features": [name for name, has in features.items() if has]},
     }
-
-
-def _taken(file: IO[bytes], name: str, program_id: int) -> list[ArchiveEntry]:
-    """What became of an uploaded file, or of every entry when it is a zip."""
-    try:
-        if is_archive(file):
-            entries = list(register_archive(file, program_id=program_id, now=timezone.now()))
-        else:
-            entries = [ArchiveEntry(name, _registered(file, name, program_id))]
-    except DebugFileRefused as problem:
-        return [ArchiveEntry(name, code=problem.code, detail=problem.detail)]
-    for entry in entries:
-        if entry.registration and entry.registration.is_new:
-            ring_symbols(entry.registration.debug_file.pk)
-    return entries
-
-
-def _registered(file: IO[bytes], name: str, program_id: int) -> Registration:
-    return register_debug_file(file, name=name, program_id=program_id, now=timezone.now())
 
 
 def _refuse_useless(entries: list[ArchiveEntry]) -> None:
