@@ -1,8 +1,11 @@
 """Nothing acknowledged is lost and nothing counts twice, whatever is killed when.
 
 Clients keep what they were promised in a list; the end state is compared with that list.
+`UXP_TEST_KILLS` sets the number of kills for a long run by hand, whose figures are among the
+properties of its `--junitxml` report.
 """
 
+import os
 import random
 import threading
 import time
@@ -13,7 +16,7 @@ from tests.journeys.platform import report_document
 
 pytestmark = pytest.mark.own_servers
 
-KILLS = 8
+KILLS = int(os.environ.get("UXP_TEST_KILLS") or 8)
 CLIENTS = 4
 STACK = """java.lang.IllegalStateException: round {number}
 \tat com.example.app{bug}.Main.step(Main.kt:{line})
@@ -63,7 +66,7 @@ def restart(platform, name):
         platform.start_celery()
 
 
-def test_kills_lose_and_double_nothing(running):
+def test_kills_lose_and_double_nothing(running, record_property):
     platform = running
     key, token = platform.ingest_key(), platform.api_token("read")
     clients = [Client(platform, key, seed) for seed in range(CLIENTS)]
@@ -75,6 +78,7 @@ def test_kills_lose_and_double_nothing(running):
         victim = "web" if number % 2 else next(n for n in platform.processes if n != "web")
         platform.kill(victim)
         restart(platform, victim)
+    last_kill = time.monotonic()
     for client in clients:
         client.is_over.set()
     for client in clients:
@@ -82,6 +86,12 @@ def test_kills_lose_and_double_nothing(running):
 
     promised = {report_id for client in clients for report_id in client.promised}
     states = platform.wait_until(lambda: all_settled(platform, token), "all settled", seconds=90)
+    record_property("settled_seconds", round(time.monotonic() - last_kill, 1))
+    record_property("kills", KILLS)
+    record_property("promised", len(promised))
+    record_property("stored", len(states))
+    record_property("lost", len(promised - states.keys()))
+    record_property("doubled", counted(platform, token) - len(states))
 
     assert len(promised) > KILLS
     assert [client.problems for client in clients] == [[]] * CLIENTS
