@@ -136,21 +136,22 @@ _SQLITE_OPTIONS = {
     ),
 }
 
+DATABASE_POOL = env_int("UXP_DATABASE_POOL", 0)
+"""Connections of a process on PostgreSQL; the web server sets it, as few serve its many threads."""
+
 _database = environ.Env.db_url_config(
     env_str("DATABASE_URL", f"sqlite:///{DATA_DIR / 'uxp.sqlite3'}")
 )
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     _database["OPTIONS"] = _SQLITE_OPTIONS
     _database["CONN_MAX_AGE"] = None
+elif DATABASE_POOL:
+    _pool = {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 3}
+    _database["OPTIONS"] = {"pool": _pool}
+    _database["CONN_MAX_AGE"] = 0
 else:
-    _pool_size = env_int("UXP_DATABASE_POOL", 0)
-    if _pool_size:  # the web server sets it: few connections serve its many threads
-        _pool = {"min_size": 1, "max_size": _pool_size, "timeout": 3}
-        _database["OPTIONS"] = {"pool": _pool}
-        _database["CONN_MAX_AGE"] = 0
-    else:
-        _database["CONN_MAX_AGE"] = 60
-        _database["CONN_HEALTH_CHECKS"] = True
+    _database["CONN_MAX_AGE"] = 60
+    _database["CONN_HEALTH_CHECKS"] = True
 DATABASES = {"default": _database}
 
 # --- Bell and timetable (Celery, production only) -------------------------------------------

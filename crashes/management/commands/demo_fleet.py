@@ -4,7 +4,6 @@ Phones enroll, a build server hands in debug files, and some six weeks of report
 seed sends the same reports: run again, they are all answered `duplicate`.
 """
 
-import os
 import time
 from argparse import ArgumentParser
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from crashes.management.fleet.programs import Program, compile_programs, find_to
 from crashes.management.fleet.scenario import make_plans, make_reports
 from crashes.management.fleet.sender import EnrollmentRefused, FleetSender, Summary
 from crashes.management.fleet.vitals import count_days, make_samples
+from uxp_diag.env import env_str
 
 _OUTCOMES = ("accepted", "duplicate", "rejected")
 
@@ -38,7 +38,7 @@ class Command(BaseCommand):
         parser.add_argument("--key", required=True, help="ingest key of the program (uxpi_...)")
         parser.add_argument(
             "--symbols-token",
-            default=os.environ.get("UXP_SYMBOLS_TOKEN", ""),
+            default=env_str("UXP_SYMBOLS_TOKEN"),
             help="API token with scope symbols (uxpa_...), or UXP_SYMBOLS_TOKEN; "
             "without, no debug files",
         )

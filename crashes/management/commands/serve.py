@@ -20,8 +20,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from crashes.management.commands.web import web_command
 from crashes.management.supervisor import Child, Supervisor
+from crashes.management.webserver import web_command
 from devices.services.access import (
     ensure_user,
     get_or_create_ingest_key,
