@@ -34,7 +34,6 @@ from crashes.management.benchmarks.machines import (
 )
 from crashes.management.benchmarks.terms import Terms, Unavailable
 from crashes.management.client import UploadClient
-from crashes.management.commands.web import web_command
 from crashes.management.fleet.population import enrollment_of
 
 LOCAL_DATABASE_URL = "postgresql://postgres@127.0.0.1:5432/postgres"
@@ -247,7 +246,7 @@ def _running(
         platform = Platform(
             folder, fleet, store, port, key=access["ingest_key"], program=access["program"]
         )
-        fleet.start("web", web_command(host="127.0.0.1", port=port))
+        fleet.start("web", python("manage.py", "web", "--port", str(port)))
         await_port(fleet, port)
         platform.tokens = _enroll(platform, corpus)
         for name, command in workers.items():
@@ -357,8 +356,8 @@ def bare(terms: Terms) -> Iterator[tuple[Fleet, int]]:
     files = folder / "files"
     files.mkdir(parents=True)
     port = free_port()
-    command = web_command(host="127.0.0.1", port=port)
-    command[-1] = "crashes.management.benchmarks.bare:application"
+    bare_application = "crashes.management.benchmarks.bare:application"
+    command = python("manage.py", "web", "--port", str(port), "--application", bare_application)
     with Fleet(folder, {"UXP_DATA_DIR": str(files)}) as fleet:
         fleet.start("bare", command)
         await_port(fleet, port)

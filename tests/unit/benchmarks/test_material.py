@@ -85,7 +85,7 @@ def test_the_mapping_can_be_retraced(tmp_path):
 
 
 def test_the_client_sends_every_request_once_and_counts_answers():
-    seen = []
+    seen: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         thread = threading.Thread(target=_serve, args=(server, seen, 2))
