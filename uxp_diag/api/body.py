@@ -11,6 +11,7 @@ frames. A second layer of encoding is refused.
 """
 
 import re
+import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ import brotli
 import zstandard
 from django.db import connection
 from django.http import HttpRequest
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from uxp_diag.api.problem import Problem
@@ -30,6 +31,11 @@ _CHUNK = 64 * 1024
 _MIB = 1 << 20
 _ZSTD_WINDOW_BYTES = 8 * _MIB
 _ZSTD_SLICE = 256
+_MOST_MEMBERS = 10_000
+_LONGEST_BOUNDARY = 70  # RFC 2046, section 5.1.1
+_MOST_UNREAD_BYTES = 64 * _MIB
+_UNREAD_SECONDS = 10.0
+_READ_BYTES = "uxp.read_bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +122,34 @@ def stream_parts(request: HttpRequest, limits: BodyLimits) -> Iterator["Streamed
         yield StreamedPart("file", None, iterate_body(request, limits))
         return
     boundary = options.get(b"boundary")
-    if not boundary:
+    if not boundary or len(boundary) > _LONGEST_BOUNDARY:
         raise Problem(400, "malformed_multipart", "The multipart body names no boundary.")
     yield from _PartStream(iterate_body(request, limits), boundary, limits)
+
+
+def drop_unread(request: HttpRequest) -> None:
+    """Read what nobody has read of a body, so that its sender hears the answer.
+
+    A server that answers and hangs up while the client still sends makes most clients report a
+    broken pipe, and then a phone whose owner has withdrawn consent tries again and again. Up to
+    64 MiB and ten seconds; a client that waits for `100 Continue` has sent nothing yet.
+    """
+    if getattr(request, "_read_started", False):  # by Django, to its end
+        return
+    already = request.META.get(_READ_BYTES, 0)
+    is_chunked, declared = _framing(request)
+    left = _MOST_UNREAD_BYTES if is_chunked else (declared or 0) - already
+    if left > _MOST_UNREAD_BYTES or (not already and "Expect" in request.headers):
+        return
+    deadline = time.monotonic() + _UNREAD_SECONDS
+    while left > 0 and time.monotonic() < deadline:
+        try:
+            chunk = request.META["wsgi.input"].read(min(left, _CHUNK))
+        except OSError:
+            return
+        if not chunk:
+            return
+        left -= len(chunk)
 
 
 class StreamedPart:
@@ -142,6 +173,7 @@ class _Wire:
     """The bytes as they come from the server, counted against the limit."""
 
     def __init__(self, request: HttpRequest, limit: int) -> None:
+        self._meta = request.META
         self._stream = request.META["wsgi.input"]
         self._limit = limit
         self._expected = _content_length(request, limit)
@@ -159,6 +191,7 @@ class _Wire:
         except OSError:
             chunk = b""
         self.total += len(chunk)
+        self._meta[_READ_BYTES] = self.total
         if self.total > self._limit:
             raise Problem(413, "body_too_large", "The body is larger than allowed.")
         if not chunk and self._expected is not None:
@@ -178,15 +211,21 @@ def _release_database() -> None:
 
 def _content_length(request: HttpRequest, limit: int) -> int | None:
     """The declared length; None for a chunked body, whose end the server knows."""
-    if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
+    is_chunked, length = _framing(request)
+    if is_chunked:
         return None
-    text = request.META.get("CONTENT_LENGTH") or "0"
-    if not (text.isascii() and text.isdigit()):
+    if length is None:
         raise Problem(400, "bad_content_length", "Content-Length is not a number.")
-    length = int(text)
     if length > limit:
         raise Problem(413, "body_too_large", "The body is larger than allowed.")
     return length
+
+
+def _framing(request: HttpRequest) -> tuple[bool, int | None]:
+    """Whether the body is chunked, and the declared length; None where that is no number."""
+    is_chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
+    text = request.META.get("CONTENT_LENGTH") or "0"
+    return is_chunked, int(text) if text.isascii() and text.isdigit() else None
 
 
 def _decoded(decoder: "_Decoder", wire: _Wire) -> Iterator[bytes]:
@@ -205,12 +244,13 @@ def _identity(wire: _Wire) -> Iterator[bytes]:
 def _gzip(wire: _Wire) -> Iterator[bytes]:
     """All members of a gzip body."""
     inflate = zlib.decompressobj(wbits=31)
-    started = False
+    started, members = False, 1
     for chunk in wire:
         data = chunk
         while data:
             if inflate.eof:  # another member follows
-                inflate, started = zlib.decompressobj(wbits=31), False
+                inflate, started, members = zlib.decompressobj(wbits=31), False, members + 1
+                _refuse_many(members)
             started = True
             out = inflate.decompress(data, _CHUNK)
             if out:
@@ -220,6 +260,12 @@ def _gzip(wire: _Wire) -> Iterator[bytes]:
                 break
     if started and not inflate.eof:
         yield from _rest(inflate)
+
+
+def _refuse_many(members: int) -> None:
+    """Empty members cost time and no bytes: 20 MB of them are a million."""
+    if members > _MOST_MEMBERS:
+        raise Problem(413, "body_too_large", "The packed body has too many members.")
 
 
 def _deflate(wire: _Wire) -> Iterator[bytes]:
@@ -274,12 +320,14 @@ def _zstd(wire: _Wire) -> Iterator[bytes]:
     makes at most 128 KiB: small slices in, bounded chunks out.
     """
     unpacker = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
-    frame = None
+    frame, frames = None, 0
     for chunk in wire:
         for start in range(0, len(chunk), _ZSTD_SLICE):
             data = chunk[start : start + _ZSTD_SLICE]
             while data:
-                frame = unpacker.decompressobj() if frame is None or frame.eof else frame
+                if frame is None or frame.eof:
+                    frame, frames = unpacker.decompressobj(), frames + 1
+                    _refuse_many(frames)
                 out = frame.decompress(data)
                 data = frame.unused_data
                 yield from (out[at : at + _CHUNK] for at in range(0, len(out), _CHUNK))
@@ -367,7 +415,7 @@ class _PartStream:
                     self._finish()
                     return _END
                 self._parser.write(chunk)
-            except MultipartParseError:
+            except FormParserError:
                 raise Problem(
                     400, "malformed_multipart", "The multipart body is damaged."
                 ) from None

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from uxp_diag.api.body import (
     BodyLimits,
+    drop_unread,
     iterate_body,
     read_body,
     read_multipart,
@@ -133,6 +134,41 @@ def test_a_length_that_is_no_number_is_refused(length):
     assert caught.value.code == "bad_content_length"
 
 
+@pytest.mark.parametrize("length", ["declared", "chunked"])
+@pytest.mark.parametrize("read_bytes", [0, 70_000])
+def test_what_nobody_read_is_read_to_its_end(length, read_bytes):
+    asked = request(b"x" * 300_000, length=length)
+    for _ in zip(range(0, read_bytes, 65_536), iterate_body(asked, LIMITS), strict=False):
+        pass
+
+    drop_unread(asked)
+
+    assert asked.META["wsgi.input"].read() == b""
+
+
+@pytest.mark.parametrize(
+    ("length", "headers"),
+    [(str(65 << 20), {}), ("x", {}), ("9", {"HTTP_EXPECT": "100-continue"})],
+)
+def test_what_is_too_much_or_was_never_sent_is_not_waited_for(length, headers):
+    asked = request(b"unread...", length=length)
+    asked.META.update(headers)
+
+    drop_unread(asked)
+
+    assert asked.META["wsgi.input"].read() == b"unread..."
+
+
+@pytest.mark.parametrize(
+    ("encoding", "empty"), [("gzip", gzip.compress(b"")), ("zstd", zstandard.compress(b""))]
+)
+def test_members_without_end_are_refused(encoding, empty):
+    with pytest.raises(Problem) as caught:
+        read_body(request(empty * 10_001, encoding=encoding), LIMITS)
+
+    assert (caught.value.status_code, caught.value.code) == (413, "body_too_large")
+
+
 def test_a_body_that_ends_early_may_be_sent_again():
     with pytest.raises(Problem) as caught:
         read_body(request(b"half", length="10"), LIMITS)
@@ -233,6 +269,7 @@ def test_a_plain_body_is_one_part():
         (b"no boundary here", FORM, "malformed_multipart"),
         (b"", FORM, "truncated_body"),
         (multipart(("a", None, b"1")), "multipart/form-data", "malformed_multipart"),
+        (b"", f"multipart/form-data; boundary={'x' * 300}", "malformed_multipart"),
         (multipart(*[("a", None, b"1")] * 6), FORM, "too_many_parts"),
         (multipart(("a" * 9000, None, b"1")), FORM, "malformed_multipart"),
     ],
