@@ -17,8 +17,12 @@ DEVICE_PATH = "/vendor/bin/hw/camera_service"
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    """The program as built, as shipped (stripped), and its debug file."""
-    folder = tmp_path_factory.mktemp("program")
+    """The program as shipped, and its debug file."""
+    return build_program(tmp_path_factory.mktemp("program"))
+
+
+def build_program(folder):
+    """The program as shipped (stripped), and its debug file."""
     built, shipped, debug = folder / "built", folder / "shipped", folder / "camera.debug"
     gcc = require_program("C++ compiler", "g++")
     subprocess.run([gcc, "-g", "-O2", "-o", built, SOURCE], check=True)
