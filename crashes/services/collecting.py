@@ -1,0 +1,120 @@
+"""Debug files that nobody needs any more make room.
+
+A debug file may go when it was not used for a while (nor uploaded lately) and no report of an
+open or muted issue names it: such a report may have to be digested again. What reports name is
+read from the reports themselves, once for all candidates. Tables and bytes are shared by programs
+that have the same file, and go with the last of them.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import zstandard
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Coalesce
+
+from crashes.models import DebugFile, Issue, ReportContent
+from crashes.services.symbol_tables import (
+    app_name,
+    debug_file_path,
+    mapping_name,
+    names_of,
+    native_name,
+    symcache_path,
+    unwind_path,
+)
+
+_NAMED = re.compile(
+    rb'"(build_id|debug_id|map_id|mapping)":"([^"\\]{1,200})"|r8-map-id-([^"\\]{1,128})"'
+)
+_MAX_CRASH_BYTES = 512 << 20
+_CHUNK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """A debug file that went, or would go; `size_bytes` counts the file and its tables."""
+
+    build_id: str
+    name: str
+    size_bytes: int
+    last_used_at: datetime | None
+
+
+def collect_debug_files(
+    *, older_than: timedelta, now: datetime, is_rehearsal: bool
+) -> Iterator[Collected]:
+    """Drop what nobody needs, one by one; a rehearsal only tells."""
+    for program_id, candidates in _candidates(now - older_than).items():
+        needed = _needed_names(program_id)
+        for debug_file in candidates:
+            if needed.isdisjoint(names_of(debug_file)):
+                yield _facts(debug_file)
+                if not is_rehearsal:
+                    _drop(debug_file, unused_since=now - older_than)
+
+
+def _unused(since: datetime) -> Q:
+    """Files that were last used, else uploaded, before a moment, and that nobody works on."""
+    last = Q(last_used_at__lt=since) | Q(last_used_at=None)
+    return last & Q(created_at__lt=since, building_until=None, regroup_at=None)
+
+
+def _candidates(since: datetime) -> dict[int, list[DebugFile]]:
+    found: dict[int, list[DebugFile]] = {}
+    files = DebugFile.objects.filter(_unused(since)).annotate(
+        last=Coalesce("last_used_at", "created_at")
+    )
+    for debug_file in files.order_by("last", "pk"):
+        found.setdefault(debug_file.program_id, []).append(debug_file)
+    return found
+
+
+def _needed_names(program_id: int) -> set[str]:
+    """What the reports of issues that are not resolved name."""
+    contents = ReportContent.objects.filter(
+        report__program_id=program_id, report__issue__isnull=False, crash__isnull=False
+    ).exclude(report__issue__state=Issue.State.RESOLVED)
+    needed: set[str] = set()
+    fields = ("crash", "report__package", "report__version_code")
+    for crash, package, code in contents.values_list(*fields).iterator(chunk_size=_CHUNK):
+        needed |= _names_in(bytes(crash))
+        if package and code is not None:
+            needed.add(app_name(package, code))
+    return needed
+
+
+def _names_in(packed: bytes) -> set[str]:
+    """The names in a stored crash, found without making it a crash again."""
+    unpacker = zstandard.ZstdDecompressor()
+    document = unpacker.decompress(packed, max_output_size=_MAX_CRASH_BYTES)
+    names = set()
+    for key, value, map_id in _NAMED.findall(document):
+        if key in {b"build_id", b"debug_id"}:
+            names.add(native_name(value.decode()))
+        else:
+            names.add(mapping_name((map_id or value).decode()))
+    return names
+
+
+def _facts(debug_file: DebugFile) -> Collected:
+    paths = _paths(debug_file.sha256)
+    size_bytes = sum(path.stat().st_size for path in paths if path.exists())
+    return Collected(debug_file.build_id, debug_file.name, size_bytes, debug_file.last_used_at)
+
+
+def _paths(sha256: str) -> tuple[Path, ...]:
+    return (debug_file_path(sha256), symcache_path(sha256), unwind_path(sha256))
+
+
+def _drop(debug_file: DebugFile, *, unused_since: datetime) -> None:
+    """Unless somebody has used it meanwhile. The row goes first: a file without one is found by nobody."""
+    with transaction.atomic():
+        gone, _ = DebugFile.objects.filter(_unused(unused_since), pk=debug_file.pk).delete()
+    if gone and not DebugFile.objects.filter(sha256=debug_file.sha256).exists():
+        for path in _paths(debug_file.sha256):
+            path.unlink(missing_ok=True)
