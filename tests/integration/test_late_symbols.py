@@ -27,10 +27,24 @@ from crashes.services import regrouping
 from crashes.services.acceptance import Upload, accept_reports
 from crashes.services.processing import lease_reports, process_reports
 from crashes.services.regrouping import list_awaited, regroup_waiting
-from crashes.services.symbol_tables import debug_file_path, list_unprepared, prepare_debug_file
+from crashes.services.symbol_tables import (
+    debug_file_path,
+    list_unprepared,
+    prepare_debug_file,
+    unwind_path,
+)
 from crashes.services.symbols import name_mapping, register_debug_file
-from crashes.stack import Crash, CrashKind, Frame, FrameStatus, Thread
+from crashes.stack import Crash, CrashKind, Frame, FrameStatus, FrameTrust, Thread
 from tests.factories import make_device, make_program, make_viewer
+from tests.unit.formats.minidump_writer import (
+    LINUX,
+    WrittenDump,
+    WrittenException,
+    WrittenModule,
+    WrittenThread,
+    elf_record,
+)
+from tests.unit.formats.minidump_writer import write as write_minidump
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(days=3650)  # after whatever the real clock says
@@ -294,6 +308,7 @@ def test_many_reports_move_in_batches_and_survive_a_stop(program, monkeypatch):
 def test_a_report_that_cannot_be_stored_is_tried_again_and_harms_nobody(program, monkeypatch):
     send(program, tombstone(PARSE))
     debug_file = add(program, breakpad())
+
     def broken(_):
         raise RuntimeError("a bug of ours")
 
@@ -414,3 +429,80 @@ def test_using_a_file_is_remembered_once_a_day(program):
     debug_file.refresh_from_db()
 
     assert debug_file.last_used_at == NOW
+
+
+# --- Minidumps ---------------------------------------------------------------------------------
+
+BASE = 0x7F0000000000
+STACK_AT = 0x7FFD00000000
+UNWIND = b"STACK CFI INIT 2000 100 .cfa: $rsp 32 + .ra: .cfa -8 + ^\n"
+
+
+def minidump():
+    """A dump whose caller, 24 bytes above the stack pointer, a scan does not guess."""
+    words = [BASE + 0x1010, 0, 0, BASE + 0x3020, 0, 0]
+    stack = b"".join(word.to_bytes(8, "little") for word in words)
+    registers = {"rip": BASE + 0x2010, "rsp": STACK_AT, "rbp": 1}
+    return write_minidump(
+        WrittenDump(
+            "x86_64",
+            LINUX,
+            [WrittenThread(7, registers, STACK_AT, stack)],
+            [WrittenModule(LIB, BASE, 0x4000, elf_record(bytes.fromhex(BUILD_ID)))],
+            WrittenException(7, 11, 1),
+        )
+    )
+
+
+def send_minidump(program):
+    document = {
+        "report_id": str(uuid.uuid4()),
+        "occurred_at": "2026-11-20T10:00:00Z",
+        "kind": "native_crash",
+        "process": "camera",
+        "payload": {"format": "minidump"},
+    }
+    report = decode_report(json.dumps(document).encode())
+    accept_reports([Upload(program.pk, None, "Nokia G42 5G", report, minidump(), NOW)])
+    process_reports(lease_reports(limit=100, now=NOW), now=NOW)
+    return Report.objects.get()
+
+
+def x86(content):
+    return content.replace(b"Linux arm64", b"Linux x86_64")
+
+
+def test_a_minidump_is_walked_with_the_tables_of_its_debug_files(program):
+    debug_file = add(program, x86(breakpad()) + UNWIND)
+
+    report = send_minidump(program)
+
+    assert debug_file.has_unwind
+    frames = crash_of(program, report).threads[0].frames
+    assert [frame.function for frame in frames][:2] == ["camera::load()", "camera::main()"]
+    assert frames[1].trust is FrameTrust.CFI
+    assert not WaitingReport.objects.exists()
+
+
+def test_a_late_table_walks_a_minidump_anew(program):
+    report = send_minidump(program)
+    assert [frame.address for frame in crash_of(program, report).threads[0].frames][1] == 0x1010
+
+    add(program, x86(breakpad()))
+    regroup()
+    assert frames_of(program, report)[:2] == ["camera::load()", "camera::parse()"]
+    add(program, x86(breakpad()) + UNWIND)
+    regroup()
+
+    assert frames_of(program, report)[:2] == ["camera::load()", "camera::main()"]
+    assert not WaitingReport.objects.exists()
+    assert_counts_add_up()
+
+
+def test_a_damaged_table_leaves_the_first_walk(program):
+    debug_file = add(program, x86(breakpad()) + UNWIND)
+    unwind_path(debug_file.sha256).write_bytes(b"no table at all, just some bytes")
+
+    report = send_minidump(program)
+
+    assert (report.state, frames_of(program, report)[0]) == (Report.State.DONE, "camera::load()")
