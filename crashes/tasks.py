@@ -53,9 +53,7 @@ def ring_waiting(debug_file_id: int) -> None:
 
 
 def _send_reports(report_pks: list[int]) -> None:
-    process_reports.apply_async(
-        kwargs={"report_pks": report_pks}, retry=False, ignore_result=True
-    )
+    process_reports.apply_async(kwargs={"report_pks": report_pks}, retry=False, ignore_result=True)
 
 
 def _send_symbols(debug_file_ids: list[int]) -> None:

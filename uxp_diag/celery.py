@@ -40,7 +40,10 @@ app.conf.update(
     },
     beat_schedule={
         "sweep": {"task": "crashes.tasks.sweep", "schedule": settings.RECOVERY_SECONDS / 2},
-        "reconcile": {"task": "crashes.tasks.reconcile_spool", "schedule": float(settings.RECOVERY_SECONDS)},
+        "reconcile": {
+            "task": "crashes.tasks.reconcile_spool",
+            "schedule": float(settings.RECOVERY_SECONDS),
+        },
     },
 )
 app.autodiscover_tasks()

@@ -7,12 +7,14 @@ import sys
 
 from django.conf import settings
 
+APPLICATION = "uxp_diag.wsgi:application"
+
 POOL_SIZE = 12
 """Connections to PostgreSQL per web process; request threads hold one only while they query."""
 
 
-def web_command(*, host: str, port: int) -> list[str]:
-    """The server's command line."""
+def web_command(*, host: str, port: int, application: str = APPLICATION) -> list[str]:
+    """The server's command line; `bench` measures another application in the same server."""
     return [
         sys.executable, "-m", "granian",
         "--interface", "wsgi",
@@ -27,5 +29,5 @@ def web_command(*, host: str, port: int) -> list[str]:
         "--workers-kill-timeout", "10s",
         "--respawn-failed-workers",
         "--log-level", "error",  # it warns of our many threads, which wait for slow phones
-        "uxp_diag.wsgi:application",
+        application,
     ]  # fmt: skip

@@ -40,7 +40,7 @@ def test_a_reset_is_not_for_the_production_database(data_dir, settings):
 
 
 def test_only_one_platform_runs_on_a_data_folder(data_dir, monkeypatch):
-    monkeypatch.setattr(serve.os, "umask", lambda mask: mask)
+    monkeypatch.setattr("os.umask", lambda mask: mask)
     (data_dir / "uxp.sqlite3").write_text("in use")
 
     with serve._alone_in(data_dir), pytest.raises(CommandError, match="Another platform"):

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from crashes.management.webserver import POOL_SIZE, web_command
+from crashes.management.webserver import APPLICATION, POOL_SIZE, web_command
 
 
 class Command(BaseCommand):

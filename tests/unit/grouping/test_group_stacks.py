@@ -90,7 +90,7 @@ def test_labeled_crashes_of_seven_sources_are_grouped_well(tmp_path, shared_dir)
 
 def slices(path):
     """The earliest crashes of every corpus, in order of time."""
-    corpora = {}
+    corpora: dict[str, list] = {}
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             crash = json.loads(line)
