@@ -16,7 +16,11 @@ _ORDER = Order("created", "created_at", "Uploaded", datetime)
 
 @dataclass(frozen=True, slots=True)
 class DebugFileRow:
-    """One debug file. `state` is received, ready or unusable; `has_lines` tells of DWARF."""
+    """One debug file. `state` is received, ready or unusable; `has_lines` tells of DWARF.
+
+    `regrouped_reports` came before it and got their names from it; `is_regrouping` while more of
+    them may be waiting.
+    """
 
     id: int
     build_id: str
@@ -27,6 +31,8 @@ class DebugFileRow:
     state: str
     failure_detail: str
     has_lines: bool
+    regrouped_reports: int
+    is_regrouping: bool
     created_at: datetime
 
 
@@ -88,5 +94,7 @@ def _debug_file_row(item: DebugFile) -> DebugFileRow:
         state=item.state,
         failure_detail=item.failure_detail,
         has_lines=bool(item.facts.get("has_dwarf")),
+        regrouped_reports=item.regrouped_reports,
+        is_regrouping=item.regroup_at is not None,
         created_at=item.created_at,
     )

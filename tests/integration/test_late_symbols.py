@@ -21,6 +21,7 @@ from crashes.models import (
     TriageEvent,
     WaitingReport,
 )
+from crashes.selectors.debug_files import list_debug_files
 from crashes.selectors.issues import get_issue
 from crashes.selectors.reports import get_report_content
 from crashes.services import regrouping
@@ -183,8 +184,8 @@ def test_a_late_debug_file_names_the_report_and_its_issue(program):
     assert not WaitingReport.objects.filter(report=report).exists()
     assert not MissingDebugFile.objects.exists()
     assert StackVariant.objects.count() == 1
-    debug_file.refresh_from_db()
-    assert (debug_file.regrouped_reports, debug_file.regroup_at) == (1, None)
+    (row,) = list_debug_files(viewer=make_viewer(program)).items
+    assert (row.id, row.regrouped_reports, row.is_regrouping) == (debug_file.pk, 1, False)
     assert_counts_add_up()
 
 
