@@ -173,6 +173,12 @@ PROGRAM_REPORTS_PER_SECOND = env_int("UXP_PROGRAM_REPORTS_PER_SECOND", 5_000, mi
 SIGNATURE_REPORTS_PER_DAY = env_int("UXP_SIGNATURE_REPORTS_PER_DAY", 100, minimum=1)
 """Repeats of one signature from one device beyond this are counted and not stored."""
 
+BACKLOG_SHED = env_int("UXP_BACKLOG_SHED", 20_000, minimum=1)
+"""From so many waiting reports on vitals are turned away, from twice as many also repeats."""
+
+ATTACHMENT_BYTES = env_int("UXP_ATTACHMENT_BYTES", 50 << 20, minimum=1)
+"""A larger file is not asked for, however a report announces it."""
+
 ENROLLMENT_LIMIT = env_bool("UXP_ENROLLMENT_LIMIT", default=not EMBEDDED)
 """Limit enrollments per network. Off in the embedded shape, where all phones come from one."""
 

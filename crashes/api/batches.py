@@ -10,7 +10,8 @@ without one a replay says `duplicate` line by line. Either way nothing counts tw
 
 import hashlib
 import re
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,20 +23,20 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from crashes.api.uploads import unavailable, upload_of
+from crashes.api.uploads import unavailable, upload_of, wanted_by
 from crashes.intake.report import MalformedReport
 from crashes.services.acceptance import (
     Acceptance,
     IntakeUnavailable,
     Receipt,
     Upload,
-    accept_reports,
 )
 from crashes.services.agent_losses import count_agent_losses
 from crashes.services.batch_answers import find_answer, remember_answer
+from crashes.services.load import Overloaded, admit_reports
 from crashes.tasks import ring
 from devices.api.auth import SENDERS
-from devices.api.budget import spend_reports
+from devices.api.budget import overloaded, spend_reports
 from devices.api.consent import refuse_without_consent
 from devices.selectors.access import Sender
 from uxp_diag.api.body import BodyLimits, read_lines
@@ -57,6 +58,7 @@ class BatchResultSchema(serializers.Serializer):
     report_id = serializers.UUIDField(allow_null=True)
     status = serializers.ChoiceField(["accepted", "duplicate", "rejected"])
     code = serializers.CharField(required=False)
+    want = serializers.ListField(child=serializers.CharField(), required=False)
 
 
 class BatchSchema(serializers.Serializer):
@@ -98,14 +100,17 @@ class ReportBatchView(APIView):
         judged = [_judge(line, sender) for line in lines]
         uploads = [item for item in judged if isinstance(item, Upload)]
         try:
-            receipts = accept_reports(uploads) if uploads else []
+            receipts = admit_reports(uploads)
+        except Overloaded as problem:
+            raise overloaded() from problem
         except IntakeUnavailable as problem:
             raise unavailable(problem) from problem
         count_agent_losses(uploads, receipts)
         ring([receipt.pk for receipt in receipts if receipt.pk is not None])
+        wanted = wanted_by(sender, uploads, receipts)
         rest = iter(receipts)
         results = [
-            _rejected(item) if isinstance(item, Rejected) else _result(item, next(rest))
+            _rejected(item) if isinstance(item, Rejected) else _result(item, next(rest), wanted)
             for item in judged
         ]
         answer = {"results": results, "server_time": timezone.now()}
@@ -144,8 +149,12 @@ def _rejected(item: Rejected) -> dict[str, Any]:
     return {"report_id": item.report_id, "status": "rejected", "code": item.code}
 
 
-def _result(upload: Upload, receipt: Receipt) -> dict[str, Any]:
+def _result(
+    upload: Upload, receipt: Receipt, wanted: Mapping[uuid.UUID, list[str]]
+) -> dict[str, Any]:
     report_id = str(upload.report.report_id)
     if receipt.acceptance is Acceptance.CONSENT_WITHDRAWN:
         return {"report_id": report_id, "status": "rejected", "code": "consent_withdrawn"}
-    return {"report_id": report_id, "status": receipt.acceptance.value}
+    want = wanted.get(upload.report.report_id)
+    more = {"want": want} if want else {}
+    return {"report_id": report_id, "status": receipt.acceptance.value, **more}

@@ -4,6 +4,9 @@ The answer comes when the report is durable and before anybody has looked into i
 same report id is answered `duplicate`, whatever became of the first.
 """
 
+import uuid
+from collections.abc import Sequence
+
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -21,13 +24,15 @@ from crashes.intake.report import (
 from crashes.services.acceptance import (
     Acceptance,
     IntakeUnavailable,
+    Receipt,
     Upload,
-    accept_reports,
 )
 from crashes.services.agent_losses import count_agent_losses
+from crashes.services.attachment_rows import list_wanted
+from crashes.services.load import Overloaded, admit_reports
 from crashes.tasks import ring
 from devices.api.auth import SENDERS
-from devices.api.budget import spend_reports
+from devices.api.budget import overloaded, spend_reports
 from devices.api.consent import consent_problem, refuse_without_consent
 from devices.selectors.access import Sender
 from uxp_diag.api.body import BodyLimits, Part, read_body, read_multipart
@@ -76,7 +81,9 @@ class ReportUploadView(APIView):
         spend_reports(sender, count=1)
         upload = _read_upload(request, sender)
         try:
-            (receipt,) = accept_reports([upload])
+            (receipt,) = admit_reports([upload])
+        except Overloaded as problem:
+            raise overloaded() from problem
         except IntakeUnavailable as problem:
             raise unavailable(problem) from problem
         count_agent_losses([upload], [receipt])
@@ -87,7 +94,7 @@ class ReportUploadView(APIView):
         answer = {
             "report_id": str(upload.report.report_id),
             "status": receipt.acceptance.value,
-            "want": [],
+            "want": wanted_by(sender, [upload], [receipt]).get(upload.report.report_id, []),
             "advice": [],
             "server_time": timezone.now(),
         }
@@ -99,6 +106,18 @@ def unavailable(problem: IntakeUnavailable) -> Problem:
     return Problem(
         503, "intake_unavailable", str(problem), retry=True, headers={"Retry-After": "30"}
     )
+
+
+def wanted_by(
+    sender: Sender, uploads: Sequence[Upload], receipts: Sequence[Receipt]
+) -> dict[uuid.UUID, list[str]]:
+    """By report id, which of the files that reports announce are still to be sent."""
+    pairs = zip(uploads, receipts, strict=True)
+    kept = [up.report for up, receipt in pairs if receipt.acceptance in _KEPT]
+    return list_wanted(kept, program_id=sender.program_id, device_id=sender.device_id)
+
+
+_KEPT = frozenset({Acceptance.ACCEPTED, Acceptance.DUPLICATE})
 
 
 def upload_of(document: bytes, sender: Sender, *, payload: bytes | None = None) -> Upload:

@@ -27,6 +27,7 @@ _MAX_CRASH_BYTES = 64 << 20
 _ORDER = Order("received", "received_at", "Received", datetime)
 
 _PUBLIC_STATES = {
+    Report.State.AWAITING: "received",
     Report.State.RECEIVED: "received",
     Report.State.LEASED: "processing",
     Report.State.DONE: "done",
@@ -195,3 +196,9 @@ def _raw_stream(content: ReportContent) -> IO[bytes]:
         except FileNotFoundError:
             raise ReportContent.DoesNotExist from None
     return zstandard.ZstdDecompressor().stream_reader(source, closefd=True)
+
+
+def count_waiting(most: int) -> int:
+    """How many reports no worker has finished yet; counting ends at `most`."""
+    waiting = Report.objects.filter(state__in=[Report.State.RECEIVED, Report.State.LEASED])
+    return waiting.order_by()[:most].count()

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from devices.api.auth import DeviceTokenAuthentication
+from devices.api.budget import refuse_vitals_under_load
 from devices.api.consent import refuse_without_consent
 from devices.selectors.access import Sender
 from devices.services.vitals import SampleStatus, VitalsUnavailable, accept_samples
@@ -52,6 +53,7 @@ class VitalsView(APIView):
         """Take samples; 200 once all that are accepted are durable."""
         sender: Sender = request.auth  # type: ignore[assignment]
         refuse_without_consent(sender)
+        refuse_vitals_under_load()
         now = timezone.now()
         lines = read_lines(request._request, VITALS_LIMITS, most=MAX_LINES)
         judged = [_judge(line, received_at=now) for line in lines]

@@ -51,6 +51,7 @@ _WHY: Final = {
     "intake_unavailable": "unavailable",
     "database_away": "unavailable",
     "program_budget": "rule_program_budget",
+    "overloaded": "rule_overloaded",
 }
 _TOO_MANY = 429
 

@@ -12,10 +12,11 @@ from rest_framework.views import APIView
 from crashes.api.uploads import unavailable
 from crashes.intake.client_losses import Loss
 from crashes.intake.report import Report
-from crashes.services.acceptance import IntakeUnavailable, Receipt, Upload, accept_reports
+from crashes.services.acceptance import IntakeUnavailable, Receipt, Upload
 from crashes.services.client_losses import count_losses
+from crashes.services.load import Overloaded, admit_reports
 from crashes.tasks import ring
-from devices.api.budget import spend_reports
+from devices.api.budget import overloaded, spend_reports
 from devices.selectors.access import Sender
 
 
@@ -63,8 +64,8 @@ def keep(
 ) -> list[Receipt]:
     """Make the reports durable and count what was lost.
 
-    Raises Problem 503, and 429 when the program has spent its budget: the caller says it in the
-    words that its client acts on best.
+    Raises Problem 503, and 429 when the program has spent its budget or too much waits: the caller
+    says it in the words that its client acts on best.
     """
     if delivered:
         spend_reports(sender, count=len(delivered))
@@ -80,7 +81,9 @@ def keep(
         for item in delivered
     ]
     try:
-        receipts = accept_reports(uploads) if uploads else []
+        receipts = admit_reports(uploads)
+    except Overloaded as problem:
+        raise overloaded(status_code=429) from problem
     except IntakeUnavailable as problem:
         raise unavailable(problem) from problem
     ring([receipt.pk for receipt in receipts if receipt.pk is not None])

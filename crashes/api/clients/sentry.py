@@ -52,7 +52,8 @@ class SentryView(ClientView):
         response = super().handle_exception(exc)
         if response.status_code == _TOO_MANY:
             wait = response.get("Retry-After", "60")
-            response["X-Sentry-Rate-Limits"] = f"{wait}:{_LIMITED}:organization:program_budget"
+            code = response.data["code"] if response.data else "program_budget"
+            response["X-Sentry-Rate-Limits"] = f"{wait}:{_LIMITED}:organization:{code}"
         return response
 
 
