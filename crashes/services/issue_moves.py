@@ -11,6 +11,7 @@ adds up. When the last report has left an issue, the issue ends, one of two ways
 Either way one id ends, and `IssueRedirect` leads from it to the other.
 """
 
+import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -134,31 +135,59 @@ def _move_cells(old: Sequence[Sighting], new: Sequence[Sighting]) -> None:
 
 def _move_devices(moves: Sequence[Move], issues: dict[int, Issue]) -> None:
     """A device is counted where it has reports; what it may store per day goes with it."""
-    pairs = {(move.old_issue_id, Sighting.of(move.row).issue_id, move.row.device_id): move.row
-             for move in moves if move.row.device_id != NO_DEVICE}  # fmt: skip
-    for (old_id, new_id, device_id), row in sorted(pairs.items(), key=lambda pair: str(pair[0])):
-        old = IssueDevice.objects.filter(issue_id=old_id, device_id=device_id).first()
-        _, is_new = IssueDevice.objects.get_or_create(
-            issue_id=new_id,
-            device_id=device_id,
-            defaults={
-                "first_seen_at": row.occurred_at,
-                "day": old.day if old else None,
-                "day_reports": old.day_reports if old else 0,
-            },
-        )
-        issues[new_id].device_count += is_new
-        IssueDevice.objects.filter(
-            issue_id=new_id, device_id=device_id, first_seen_at__gt=row.occurred_at
-        ).update(first_seen_at=row.occurred_at)
-        if old and not _has_reports(old_id, row):
-            issues[old_id].device_count -= IssueDevice.objects.filter(pk=old.pk).delete()[0]
+    rows = [move.row for move in moves if move.row.device_id != NO_DEVICE]
+    if not rows:
+        return
+    device_ids = {row.device_id for row in rows}
+    listed = IssueDevice.objects.filter(issue_id__in=set(issues), device_id__in=device_ids)
+    known = {(device.issue_id, device.device_id): device for device in listed}
+    new: dict[tuple[int, uuid.UUID], IssueDevice] = {}
+    earlier: dict[int, IssueDevice] = {}
+    for move in moves:
+        seen = Sighting.of(move.row)
+        place = (seen.issue_id, seen.device_id)
+        if seen.device_id == NO_DEVICE:
+            continue
+        if place not in known and place not in new:
+            new[place] = _companion(known.get((move.old_issue_id, seen.device_id)), seen)
+        device = known.get(place) or new[place]
+        if seen.occurred_at < device.first_seen_at:
+            device.first_seen_at = seen.occurred_at
+            earlier |= {device.pk: device} if place in known else {}
+    IssueDevice.objects.bulk_create(new.values())
+    IssueDevice.objects.bulk_update(earlier.values(), ["first_seen_at"])
+    for issue_id, _ in new:
+        issues[issue_id].device_count += 1
+    _drop_gone_devices({(move.old_issue_id, move.row.device_id) for move in moves}, known, issues)
 
 
-def _has_reports(issue_id: int, row: Report) -> bool:
-    """Whether the report's device has others in that issue."""
-    own = Report.objects.filter(program_id=row.program_id, device_id=row.device_id)
-    return own.filter(issue_id=issue_id).exists()
+def _companion(old: IssueDevice | None, seen: Sighting) -> IssueDevice:
+    """The row of a device in the issue that a report of it came to."""
+    return IssueDevice(
+        issue_id=seen.issue_id,
+        device_id=seen.device_id,
+        first_seen_at=seen.occurred_at,
+        day=old.day if old else None,
+        day_reports=old.day_reports if old else 0,
+    )
+
+
+def _drop_gone_devices(
+    left: set[tuple[int, uuid.UUID]],
+    known: dict[tuple[int, uuid.UUID], IssueDevice],
+    issues: dict[int, Issue],
+) -> None:
+    """Devices whose last report left an issue are counted there no more."""
+    reports = Report.objects.filter(
+        program_id__in={issue.program_id for issue in issues.values()},
+        device_id__in={device_id for _, device_id in left},
+        issue_id__in={issue_id for issue_id, _ in left},
+    )
+    staying = set(reports.values_list("issue_id", "device_id").distinct())
+    gone = [known[place] for place in sorted(left - staying) if place in known]
+    IssueDevice.objects.filter(pk__in=[device.pk for device in gone]).delete()
+    for device in gone:
+        issues[device.issue_id].device_count -= 1
 
 
 def _narrow(issue: Issue) -> None:
