@@ -4,8 +4,11 @@ A real stripped program and a Java stack that R8 renamed, through the platform's
 embedded shape and on PostgreSQL with Celery.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
+from tests.integration.test_late_symbols import LOAD, PARSE, breakpad, tombstone
 from tests.journeys.platform import PATIENCE_SECONDS, report_document
 from tests.journeys.test_native_crash import build_program, crash_of
 
@@ -28,6 +31,7 @@ STACK = """java.lang.IllegalStateException: no prices
 \tat a.b.a(r8-map-id-77aa01f:2)
 \tat android.os.Handler.dispatchMessage(Handler.java:106)
 """
+BURST = 60
 COUNTS = ("report_count", "device_count", "first_seen_at", "last_seen_at", "state")
 
 
@@ -96,9 +100,35 @@ def test_symbols_that_come_late_name_what_was_there(running, program):
     assert all(old["signature"] != new["signature"] for old, new in zip(issues, now, strict=True))
     assert "Prices.total" in now[1]["signature"]
     assert running.request("GET", "/api/v1/debug-files/missing/", token=token).json["count"] == 0
+    assert_a_burst_adds_up(running, device["device_token"], token)
+
+
+def assert_a_burst_adds_up(platform, device_token, token):
+    """Symbols that arrive in the middle of a burst name all of it, and every report counts once."""
+    documents = [
+        report_document("tombstone_text", tombstone(address), kind="native_crash")
+        for address in (PARSE, LOAD) * (BURST // 2)
+    ]
+    with ThreadPoolExecutor(4) as senders:
+        sent = [senders.submit(platform.upload, device_token, one) for one in documents]
+        add_debug_file(platform, breakpad(), token)
+    assert {answer.result().status for answer in sent} == {202}
+
+    for document, name in zip(documents, ("parse", "load") * (BURST // 2), strict=True):
+        platform.wait_until(
+            lambda document=document, name=name: named(platform, document, name, token),
+            f"a stack with {name}",
+            seconds=PATIENCE_SECONDS,
+        )
+    found = platform.request("GET", "/api/v1/issues/?q=kind:native_crash", token=token).json
+    counts = {issue["signature"]: issue["report_count"] for issue in found["results"]}
+    burst = {name: count for name, count in counts.items() if "process" not in name}
+    assert sorted(burst.values()) == [BURST // 2, BURST // 2], counts
 
 
 def named(platform, document, name, token):
     """The report, once a function of its crashing thread has this name."""
     report = platform.report(document["report_id"], token)
+    if report is None or report["crash"] is None:
+        return None
     return report if any(name in (function or "") for function in functions(report)) else None
