@@ -6,10 +6,12 @@ a device.
 """
 
 import contextlib
+import fcntl
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import zstandard
 
@@ -18,11 +20,18 @@ _LEVEL = 3
 
 def write_durably(path: Path, data: bytes) -> None:
     """Write a file so that it is whole and on disk when this returns."""
+    with _written_durably(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def _written_durably(path: Path) -> Iterator[BinaryIO]:
+    """A file to be written, which is whole, on disk and under its name when the block ends."""
     _make_folder(path.parent)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with partial.open("xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         partial.rename(path)
@@ -110,6 +119,12 @@ class BlobStore:
         """Keep the bytes under the key, compressed."""
         write_durably(self._path(key), zstandard.compress(data, _LEVEL))
 
+    def put_file(self, key: str, source: Path) -> None:
+        """Keep the content of a file under the key, compressed. Raises FileNotFoundError."""
+        compressor = zstandard.ZstdCompressor(level=_LEVEL)
+        with source.open("rb") as file, _written_durably(self._path(key)) as target:
+            compressor.copy_stream(file, target)
+
     def get(self, key: str, *, max_bytes: int) -> bytes:
         """The bytes under the key. Raises FileNotFoundError; ValueError beyond `max_bytes`."""
         with self._path(key).open("rb") as file:
@@ -132,3 +147,66 @@ class BlobStore:
         if not path.is_relative_to(self._folder.resolve()):
             raise ValueError("a blob key leaves the store")
         return path
+
+
+class WrongOffset(Exception):
+    """Bytes do not follow on what is here, which ends at `size`."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the next byte is {size}")
+        self.size = size
+
+
+class GrowingFile:
+    """A file that arrives in pieces, perhaps from several processes at once. A context manager.
+
+    What is here is always a beginning of the whole, without holes: a piece is written only where
+    the file ends, under a lock that is held for that piece alone. So a sender that comes again
+    goes on while its first, broken connection is still being waited for; that one stops at its
+    next piece.
+    """
+
+    def __init__(self, path: Path) -> None:
+        _make_folder(path.parent)
+        is_new = not path.exists()
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        if is_new:
+            _sync_folder(path.parent)
+
+    def __enter__(self) -> "GrowingFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+    @property
+    def size(self) -> int:
+        """How many bytes are here."""
+        return os.fstat(self._descriptor).st_size
+
+    def append(self, data: bytes, *, offset: int) -> None:
+        """Write behind what is here, all or nothing. Raises WrongOffset, OSError."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        try:
+            if self.size != offset:
+                raise WrongOffset(self.size)
+            try:
+                _write_all(self._descriptor, data, offset)
+            except OSError:
+                os.ftruncate(self._descriptor, offset)
+                raise
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def sync(self) -> int:
+        """How many bytes are here and on disk."""
+        size = self.size
+        os.fsync(self._descriptor)
+        return size
+
+
+def _write_all(descriptor: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written

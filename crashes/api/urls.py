@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from crashes.api.attachments import AttachmentView
 from crashes.api.batches import ReportBatchView
 from crashes.api.debug_files import DebugFileUploadView, MissingDebugFilesView
 from crashes.api.issues import IssueListView, IssueView
@@ -16,5 +17,6 @@ urlpatterns = [
     path("reports/", ReportsView.as_view()),
     path("reports/batch/", ReportBatchView.as_view()),
     path("reports/<uuid:report_id>/", ReportView.as_view()),
+    path("reports/<uuid:report_id>/attachments/<str:sha256>/", AttachmentView.as_view()),
     path("reports/<uuid:report_id>/raw/", RawPayloadView.as_view()),
 ]

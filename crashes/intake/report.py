@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from crashes.intake.attachments import Announced, AnnouncedFile
 from crashes.stack import CrashKind, PayloadFormat
 
 Text40 = Annotated[str, msgspec.Meta(max_length=40)]
@@ -87,7 +88,8 @@ class Report(msgspec.Struct, frozen=True):
     `sent_at` is the device's clock when it sends; with it a clock that is off can be set right.
     `sent_boot_id` is the boot it sends in. `discarded` says what the device had to throw away
     since its last report, by reason. `annotations` are facts of clients that exist already which
-    have no field here: short texts by the client's own name for them.
+    have no field here: short texts by the client's own name for them. `attachments` are files that
+    will follow by themselves.
     """
 
     report_id: UUID
@@ -105,6 +107,7 @@ class Report(msgspec.Struct, frozen=True):
     sent_boot_id: Text100 = ""
     discarded: Discarded = {}
     annotations: Annotations = {}
+    attachments: Announced = ()
 
 
 _decoder = msgspec.json.Decoder(Report)
@@ -125,6 +128,8 @@ def decode_report(document: bytes) -> Report:
 _KNOWN_KEYS = {field.name: field for field in msgspec.structs.fields(Report)}
 _Keys = dict[str, msgspec.Raw]
 _keys_decoder = msgspec.json.Decoder(_Keys)
+_files_decoder = msgspec.json.Decoder(list[_Keys])
+_FILE_KEYS = {field.name for field in msgspec.structs.fields(AnnouncedFile)}
 
 
 def count_unknown_keys(document: bytes) -> int:
@@ -148,6 +153,9 @@ def _unknown_keys(document: bytes) -> int:
         elif isinstance(known.type, type) and issubclass(known.type, msgspec.Struct):
             inner = {field.name for field in msgspec.structs.fields(known.type)}
             count += sum(key not in inner for key in _keys_decoder.decode(value))
+        elif name == "attachments":
+            files = _files_decoder.decode(value)
+            count += sum(key not in _FILE_KEYS for file in files for key in file)
     return count
 
 
@@ -230,6 +238,8 @@ def envelope_of(report: Report) -> dict[str, Any]:
     """Everything of the report but the payload's bytes, as JSON values."""
     document: dict[str, Any] = msgspec.to_builtins(report)
     document["payload"] = {"format": report.payload.format.value}
+    if not report.attachments:
+        del document["attachments"]
     return document
 
 

@@ -1,5 +1,6 @@
 """The tables of crashes: reports and their content, issues, grouping, debug files, losses."""
 
+from crashes.models.attachment import Attachment
 from crashes.models.debug_file import AppMapping, DebugFile, MissingDebugFile, WaitingReport
 from crashes.models.grouping import StackVariant, VariantTerm
 from crashes.models.intake import BatchAnswer, ClientLoss
@@ -15,6 +16,7 @@ from crashes.models.report import Report, ReportContent
 
 __all__ = [
     "AppMapping",
+    "Attachment",
     "BatchAnswer",
     "ClientLoss",
     "DebugFile",

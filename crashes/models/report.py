@@ -1,9 +1,10 @@
 """What devices sent, and how far we are with it.
 
-`Report` owns the state of the pipeline: received → leased → done or quarantined. A lease on a done
-report says that it is digested again, because symbols came late. The row is
-written in the same breath as the spool file and before the 202; whoever holds the lease works on
-it; nothing else, not Celery and not Redis, knows more than this row.
+`Report` owns the state of the pipeline: received → leased → done or quarantined; one whose payload
+follows by itself is awaiting it before that. A lease on a done report says that it is digested
+again, because symbols came late. The row is written in the same breath as the spool file and before
+the 202; whoever holds the lease works on it; nothing else, not Celery and not Redis, knows more
+than this row.
 """
 
 import uuid
@@ -20,6 +21,7 @@ class Report(models.Model):
     class State(models.TextChoices):
         """Where the report is in the pipeline."""
 
+        AWAITING = "awaiting"
         RECEIVED = "received"
         LEASED = "leased"
         DONE = "done"

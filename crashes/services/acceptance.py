@@ -40,6 +40,11 @@ from crashes.intake.report import envelope_of, occurred_at, report_from_envelope
 from crashes.intake.spool_record import encode_record, iterate_records
 from crashes.models import Report
 from crashes.models.report import NO_DEVICE
+from crashes.services.attachment_rows import (
+    attachment_rows,
+    awaited_payload,
+    insert_attachments,
+)
 from crashes.storage import Spool
 from devices.services.consent import hold_consent
 from uxp_diag.db import insert_new
@@ -118,10 +123,10 @@ def _commit(uploads: Sequence[Upload]) -> list[Receipt]:
         database_outage.begin()
         return _promise(uploads)
     except DatabaseError:
-        _remove_unnamed(name)
+        remove_unnamed(name)
         raise
     if not any(receipt.pk for receipt in receipts):
-        _remove_unnamed(name)
+        remove_unnamed(name)
     return receipts
 
 
@@ -131,7 +136,7 @@ def _promise(uploads: Sequence[Upload]) -> list[Receipt]:
     return [Receipt(Acceptance.ACCEPTED) for _ in uploads]
 
 
-def _remove_unnamed(name: str) -> None:
+def remove_unnamed(name: str) -> None:
     """Remove a spool file in which nothing was new, unless rows name it all the same.
 
     They do when writer and reconciler met: one of them was slow between file and rows, and the
@@ -158,6 +163,7 @@ def _insert_rows(uploads: Sequence[Upload], lengths: Sequence[int], name: str) -
             conflict=["program_id", "device_id", "report_id"],
             returning=["program_id", "device_id", "report_id", "id"],
         )
+        _note_attachments(uploads, inserted)
     new = {(program, device, report): pk for program, device, report, pk in inserted}
     receipts = []
     for upload in uploads:
@@ -168,6 +174,23 @@ def _insert_rows(uploads: Sequence[Upload], lengths: Sequence[int], name: str) -
         else:
             receipts.append(Receipt(Acceptance.DUPLICATE))
     return receipts
+
+
+def _note_attachments(uploads: Sequence[Upload], inserted: Sequence[tuple[Any, ...]]) -> None:
+    """Write down what the new ones among the reports announce, in the transaction of their rows."""
+    announcing = {upload.key: upload for upload in reversed(uploads) if upload.report.attachments}
+    rows = []
+    for program_id, device_id, report_id, _ in inserted if announcing else ():
+        upload = announcing.get((program_id, device_id, report_id))
+        if upload is not None:
+            rows += attachment_rows(
+                upload.report,
+                upload.payload,
+                program_id=program_id,
+                device_id=device_id,
+                received_at=upload.received_at,
+            )
+    insert_attachments(rows)
 
 
 def _header(upload: Upload) -> dict[str, Any]:
@@ -182,11 +205,12 @@ def _header(upload: Upload) -> dict[str, Any]:
 
 def _row(upload: Upload, *, spool_file: str, spool_offset: int, spool_length: int) -> Report:
     report = upload.report
+    awaits = awaited_payload(report, upload.payload) is not None
     return Report(
         program_id=upload.program_id,
         device_id=upload.device_id or NO_DEVICE,
         report_id=report.report_id,
-        state=Report.State.RECEIVED,
+        state=Report.State.AWAITING if awaits else Report.State.RECEIVED,
         kind=report.kind.value,
         received_at=upload.received_at,
         occurred_at=occurred_at(report, received_at=upload.received_at),
@@ -231,12 +255,13 @@ def adopt_spool_file(name: str) -> int:
         inserted = insert_new(
             [row for row in rows if row.device_id in allowed],
             conflict=["program_id", "device_id", "report_id"],
-            returning=["id"],
+            returning=["program_id", "device_id", "report_id", "id"],
         )
+        _note_attachments(uploads, inserted)
     if whole_bytes < len(data):
         logger.error("spool file %s is damaged behind byte %d", name, whole_bytes)
     elif not inserted:
-        _remove_unnamed(name)
+        remove_unnamed(name)
     return len(inserted)
 
 

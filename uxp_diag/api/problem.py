@@ -31,6 +31,7 @@ class Problem(Exception):
         *,
         retry: bool = False,
         headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status_code = status_code
@@ -38,6 +39,7 @@ class Problem(Exception):
         self.detail = detail
         self.retry = retry
         self.headers = dict(headers or {})
+        self.extra = dict(extra or {})
 
 
 _TITLES = {
@@ -98,6 +100,7 @@ def problem_response(problem: Problem) -> Response:
         retry=problem.retry,
         ref=ref,
     )
+    document |= problem.extra  # extension members (RFC 9457, 3.2)
     response = Response(document, status=problem.status_code, content_type=CONTENT_TYPE)
     for name, value in problem.headers.items():
         response[name] = value

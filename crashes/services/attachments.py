@@ -1,0 +1,310 @@
+"""Files that follow their report in pieces, over as many connections as it takes.
+
+    find_attachment   what its sender may continue
+    progress_of       how much is here and on disk: where to go on
+    append            take more of it, exactly behind what is here
+    finish            check the whole, keep it, and give it to the report that waits for it
+    tend_attachments  give up waiting, and forget what never became whole
+
+The truth about a partial file is the file: it is fsynced before its size is told to anybody, so a
+sender never throws away what a power cut takes from us. A whole file is kept in this order:
+
+1. its SHA-256 is compared; a file that differs is dropped and may be sent again from the start;
+2. the blob is durable, and so is a new spool record if the file is the payload of its report;
+3. one transaction looks at consent again, calls the file complete, and frees the report;
+4. only then does anybody hear 201, and the pieces are removed.
+
+A process that dies before 3 leaves all the pieces, and asking again finishes them. A report that
+waits for its payload is digested when that has come, once; after a day it is digested without.
+"""
+
+import hashlib
+import logging
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from django.db import transaction
+
+from crashes.intake.spool_record import DamagedSpool, decode_record, encode_record
+from crashes.models import Attachment, Report
+from crashes.models.report import NO_DEVICE
+from crashes.services.acceptance import remove_unnamed, spool
+from crashes.services.blobs import blobs
+from crashes.storage import GrowingFile, WrongOffset
+from devices.services.consent import hold_consent
+
+logger = logging.getLogger(__name__)
+
+Announced = Attachment
+"""An announced file, for those who hand it from one of these functions to the next."""
+
+AWAITED_FOR = timedelta(hours=24)
+FORGOTTEN_AFTER = timedelta(hours=72)
+_CHUNK = 500
+
+
+class UnknownAttachment(Exception):
+    """The sender has announced no such file, or too long ago."""
+
+
+class AttachmentRefused(Exception):
+    """What was sent is not, or does not continue, the file. `code` is stable.
+
+    `expected_offset` is where the file goes on, when that is what was wrong.
+    """
+
+    def __init__(self, code: str, detail: str, *, expected_offset: int | None = None) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.expected_offset = expected_offset
+
+
+class ConsentGone(Exception):
+    """The owner withdrew consent while the file was on its way; nothing of it is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How much of a file is here and on disk, in bytes."""
+
+    received_bytes: int
+    size_bytes: int
+    is_complete: bool
+
+    @property
+    def is_all_here(self) -> bool:
+        """Whether nothing is missing, checked or not."""
+        return self.received_bytes == self.size_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A file that is whole and kept. `report_pk` is the report that may be digested now."""
+
+    is_new: bool
+    report_pk: int | None = None
+
+
+def find_attachment(
+    *, program_id: int, device_id: uuid.UUID | None, report_id: uuid.UUID, sha256: str
+) -> Attachment:
+    """The file that this sender has announced. Raises UnknownAttachment."""
+    try:
+        return Attachment.objects.get(
+            program_id=program_id,
+            device_id=device_id or NO_DEVICE,
+            report_id=report_id,
+            sha256=sha256,
+        )
+    except Attachment.DoesNotExist:
+        raise UnknownAttachment from None
+
+
+def progress_of(attachment: Attachment) -> Progress:
+    """How far a file is. What this says is on disk."""
+    size = attachment.size_bytes
+    if attachment.state == Attachment.State.COMPLETE:
+        return Progress(size, size, is_complete=True)
+    if not _partial(attachment).exists():
+        return Progress(0, size, is_complete=False)
+    with GrowingFile(_partial(attachment)) as file:
+        return Progress(file.sync(), size, is_complete=False)
+
+
+def append(attachment: Attachment, pieces: Iterable[bytes], *, start: int | None) -> Progress:
+    """Take more of a file, from byte `start`; None for all of it, of which the beginning is skipped.
+
+    What came before an error stays. Raises AttachmentRefused, OSError, and what `pieces` raises.
+    """
+    with GrowingFile(_partial(attachment)) as file:
+        held = file.size
+        try:
+            if start is None:
+                _append(file, _behind(pieces, held), held, attachment.size_bytes)
+            else:
+                _append(file, pieces, start, attachment.size_bytes)
+        except WrongOffset as problem:
+            raise AttachmentRefused(
+                "offset_mismatch",
+                f"The next byte of this file is {problem.size}.",
+                expected_offset=problem.size,
+            ) from None
+        finally:
+            received = file.sync()
+            Attachment.objects.filter(pk=attachment.pk).update(received_bytes=received)
+    return progress_of(attachment)
+
+
+def _append(file: GrowingFile, pieces: Iterable[bytes], offset: int, size_bytes: int) -> None:
+    if offset != file.size:
+        raise WrongOffset(file.size)
+    for piece in pieces:
+        if offset + len(piece) > size_bytes:
+            raise AttachmentRefused("size_mismatch", "The file is longer than it was announced.")
+        file.append(piece, offset=offset)
+        offset += len(piece)
+
+
+def _behind(pieces: Iterable[bytes], count: int) -> Iterator[bytes]:
+    """The bytes without the first `count`."""
+    for piece in pieces:
+        if count < len(piece):
+            yield piece[count:]
+        count = max(0, count - len(piece))
+
+
+def finish(attachment: Attachment) -> Finished:
+    """Keep a file of which everything is here.
+
+    Raises AttachmentRefused for one that is not what its SHA-256 says, ConsentGone, OSError.
+    """
+    path = _partial(attachment)
+    try:
+        _check(attachment, path)
+        blobs().put_file(attachment.blob, path)
+    except FileNotFoundError:  # another connection of the same sender has finished it
+        return _finished_by_another(attachment)
+    finished = _settle(attachment)
+    path.unlink(missing_ok=True)
+    return finished
+
+
+def _check(attachment: Attachment, path: Path) -> None:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != attachment.sha256:
+        path.unlink(missing_ok=True)
+        Attachment.objects.filter(pk=attachment.pk).update(received_bytes=0)
+        raise AttachmentRefused(
+            "checksum_mismatch", "The file is not what its SHA-256 says; it was dropped."
+        )
+
+
+def _finished_by_another(attachment: Attachment) -> Finished:
+    attachment.refresh_from_db(fields=["state"])
+    if attachment.state != Attachment.State.COMPLETE:
+        raise AttachmentRefused("checksum_mismatch", "The file was dropped.")
+    return Finished(is_new=False)
+
+
+def _settle(attachment: Attachment) -> Finished:
+    """The transaction that makes a file complete and frees the report that waits for it."""
+    respooled = _respooled(attachment) if attachment.is_payload else None
+    with transaction.atomic():
+        enrolled = frozenset({attachment.device_id} - {NO_DEVICE})
+        if hold_consent(enrolled) != enrolled:
+            is_allowed, is_new, is_freed = False, False, False
+        else:
+            is_allowed = True
+            is_new = _complete(attachment)
+            is_freed = respooled is not None and is_new and respooled.give_to_its_report()
+    if respooled is not None:
+        remove_unnamed(respooled.old_file if is_freed else respooled.new_file)
+    if not is_allowed:
+        _forget(attachment)
+        raise ConsentGone
+    return Finished(is_new, respooled.report_pk if respooled and is_freed else None)
+
+
+def _complete(attachment: Attachment) -> bool:
+    """Call a file complete; whether it was not so already."""
+    mine = Attachment.objects.filter(pk=attachment.pk, state=Attachment.State.PARTIAL)
+    changed = mine.update(state=Attachment.State.COMPLETE, received_bytes=attachment.size_bytes)
+    return changed == 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Respooled:
+    """The spool record of a waiting report, written anew with its payload."""
+
+    report_pk: int
+    old_file: str
+    new_file: str
+    length: int
+
+    def give_to_its_report(self) -> bool:
+        """Name it in the row and free the report; False when that waits no more."""
+        waiting = Report.objects.filter(
+            pk=self.report_pk, state=Report.State.AWAITING, spool_file=self.old_file
+        )
+        changed = waiting.update(
+            state=Report.State.RECEIVED,
+            spool_file=self.new_file,
+            spool_offset=0,
+            spool_length=self.length,
+        )
+        return changed == 1
+
+
+def _respooled(attachment: Attachment) -> _Respooled | None:
+    """A new record for the report that waits for this file; None when none does."""
+    report = _waiting(attachment)
+    if report is None:
+        return None
+    try:
+        old = spool().read(
+            report.spool_file, offset=report.spool_offset, length=report.spool_length
+        )
+        header, _, _ = decode_record(old)
+    except (FileNotFoundError, DamagedSpool):
+        logger.exception("report %d waits for a payload, and its record is gone", report.pk)
+        return None
+    header["envelope"]["payload"] = {"format": attachment.format}
+    payload = blobs().get(attachment.blob, max_bytes=attachment.size_bytes)
+    record = encode_record(header, payload)
+    return _Respooled(report.pk, report.spool_file, spool().write(record), len(record))
+
+
+def _waiting(attachment: Attachment) -> Report | None:
+    return Report.objects.filter(
+        program_id=attachment.program_id,
+        device_id=attachment.device_id,
+        report_id=attachment.report_id,
+        state=Report.State.AWAITING,
+    ).first()
+
+
+def tend_attachments(*, now: datetime) -> None:
+    """Free the reports that have waited long enough; forget files that never became whole."""
+    partial = Attachment.objects.filter(state=Attachment.State.PARTIAL)
+    overdue = partial.filter(is_payload=True, created_at__lte=now - AWAITED_FOR)
+    for attachment in overdue.order_by("created_at", "pk")[:_CHUNK]:
+        _wait_no_more(attachment)
+    for attachment in partial.filter(created_at__lte=now - FORGOTTEN_AFTER)[:_CHUNK]:
+        _forget(attachment)
+
+
+@transaction.atomic
+def _wait_no_more(attachment: Attachment) -> None:
+    """What comes later is kept, and is not the payload."""
+    awaited = Attachment.objects.filter(
+        pk=attachment.pk, state=Attachment.State.PARTIAL, is_payload=True
+    )
+    if not awaited.update(is_payload=False):
+        return
+    report = _waiting(attachment)
+    if report is not None:
+        mine = Report.objects.filter(pk=report.pk, state=Report.State.AWAITING)
+        mine.update(state=Report.State.RECEIVED)
+
+
+def _forget(attachment: Attachment) -> None:
+    """Row and bytes of a partial file; whoever waits for it waits no more."""
+    _wait_no_more(attachment)
+    with transaction.atomic():
+        mine = Attachment.objects.select_for_update().filter(pk=attachment.pk)
+        if not mine.filter(state=Attachment.State.PARTIAL).exists():
+            return
+        _partial(attachment).unlink(missing_ok=True)
+        blobs().remove(attachment.blob)
+        mine.delete()
+
+
+def _partial(attachment: Attachment) -> Path:
+    """Where the pieces gather."""
+    path = blobs().path(attachment.blob)
+    return path.with_name(f"{path.name}.partial")
