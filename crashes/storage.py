@@ -58,6 +58,13 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def move_durably(source: Path, target: Path) -> None:
+    """Give a file that is on disk its place, on disk too when this returns."""
+    _make_folder(target.parent)
+    source.rename(target)
+    _sync_folder(target.parent)
+
+
 class Spool:
     """Files of acknowledged uploads that no worker has finished yet."""
 

@@ -113,6 +113,8 @@ def _problem_of(make: Callable[[DebugFile], None], debug_file: DebugFile) -> str
         make(debug_file)
     except (JobRefused, SandboxFailure, UnreadableDebugFile) as problem:
         return str(problem)
+    except FileNotFoundError:
+        return "the file itself is not in the store; upload it again"
     return ""
 
 

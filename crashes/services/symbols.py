@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from django.db.models import Q
 
+from crashes.intake.report import without_nul
 from crashes.models import AppMapping, DebugFile, MissingDebugFile
 from crashes.services.blobs import blobs
 from crashes.services.sandboxes import IDENTIFY, sandbox
@@ -32,6 +33,7 @@ from crashes.services.symbol_tables import (
     symcaches,
 )
 from crashes.stack import Crash
+from crashes.storage import move_durably
 from crashes.symbolication.frames import SymbolicationResult, symbolicate
 from crashes.symbolication.lookup import Symcache
 from crashes.symbolication.ports import DebugFileFinder
@@ -46,6 +48,7 @@ _SMALL_BYTES = 64 << 20
 """A file of this size is made in about a second; reports wait for no larger one."""
 _PATIENCE_SECONDS = 5.0
 _COARSE = timedelta(days=1)
+_LONGEST_ID = 64
 
 Quality = DebugFile.Quality
 
@@ -77,6 +80,7 @@ def register_debug_file(
         kind, build_id = facts["kind"], facts["build_id"] or facts.get("debug_id") or ""
         if not build_id:
             raise DebugFileRefused("no_build_id", "The file has no build id to find it by.")
+        was_missing = _keep(path, sha256)  # before the row, which promises that it is there
         debug_file, is_new = DebugFile.objects.get_or_create(
             program_id=program_id,
             build_id=build_id,
@@ -84,14 +88,16 @@ def register_debug_file(
             sha256=sha256,
             defaults={
                 "arch": facts.get("arch") or "",
-                "name": (facts.get("name") or Path(name).name)[:200],
+                "name": (facts.get("name") or without_nul(Path(name).name))[:200],
                 "size_bytes": size_bytes,
                 "facts": facts,
                 "mapping_id": facts.get("mapping_id") or "",
                 "created_at": now,
             },
         )
-        _keep(path, sha256)
+    if was_missing and debug_file.state == DebugFile.State.UNUSABLE:
+        debug_file.state = DebugFile.State.RECEIVED
+        debug_file.save(update_fields=["state"])
     return Registration(debug_file, is_new)
 
 
@@ -144,6 +150,8 @@ def note_missing(results: Iterable[SymbolicationResult], *, program_id: int, now
     """Count each report under every build id that it lacks a debug file for."""
     wanted: dict[str, MissingDebugFile] = {}
     for missing in (one for result in results for one in result.missing):
+        if len(missing.build_id) > _LONGEST_ID:  # a report can call anything a build id
+            continue
         row = wanted.setdefault(
             missing.build_id,
             MissingDebugFile(
@@ -272,9 +280,10 @@ def _identify(path: Path) -> dict[str, Any]:
     return facts
 
 
-def _keep(path: Path, sha256: str) -> None:
-    """Give a file on its way in the name of its content."""
+def _keep(path: Path, sha256: str) -> bool:
+    """Give a file on its way in the name of its content; whether it was not there yet."""
     target = debug_file_path(sha256)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if not target.exists():
-        path.rename(target)
+    if target.exists():
+        return False
+    move_durably(path, target)
+    return True

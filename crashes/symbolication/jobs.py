@@ -22,7 +22,8 @@ from mmap import ACCESS_READ, mmap
 from typing import Any
 
 from crashes.stack import from_json, to_json
-from crashes.symbolication.elf import identify
+from crashes.symbolication.elf import DebugFileKind, identify
+from crashes.symbolication.errors import UnreadableDebugFile
 from crashes.symbolication.retrace.retracer import Retracer
 from crashes.symbolication.symcache import build_symcache
 
@@ -30,7 +31,19 @@ from crashes.symbolication.symcache import build_symcache
 def identify_job(fd: int) -> dict[str, Any]:
     """`DebugFileFacts` as a dict. Raises UnreadableDebugFile."""
     with open(fd, "rb", closefd=False) as file:
-        return _plain(asdict(identify(file)))
+        facts = identify(file)
+    if facts.kind in _TEXTS and _holds_nul(fd):
+        # Names with NUL would end up in reports, and PostgreSQL stores no such text.
+        raise UnreadableDebugFile("not_text", "a file of this kind is text and holds no NUL")
+    return _plain(asdict(facts))
+
+
+_TEXTS = frozenset({DebugFileKind.BREAKPAD_SYM, DebugFileKind.PROGUARD_MAPPING})
+
+
+def _holds_nul(fd: int) -> bool:
+    with mmap(fd, 0, access=ACCESS_READ) as data:
+        return data.find(b"\0") >= 0
 
 
 def build_symcache_job(debug_fd: int, out_fd: int, scratch_fd: int | None = None) -> dict[str, Any]:

@@ -8,12 +8,13 @@ import logging
 import signal
 import time
 from argparse import ArgumentParser
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from crashes.services.processing import lease_reports, process_reports
@@ -50,7 +51,7 @@ class Command(BaseCommand):
         pause = _SHORTEST_PAUSE_SECONDS
         while not self._is_stopping:
             if time.monotonic() >= next_reconcile:
-                reconcile(now=timezone.now())
+                _attempt(_reconcile)
                 next_reconcile = time.monotonic() + settings.RECOVERY_SECONDS
             if _work_once():
                 pause = _SHORTEST_PAUSE_SECONDS
@@ -67,12 +68,25 @@ class Command(BaseCommand):
 
 def _work_once() -> bool:
     """Do one piece of work of every kind; whether there was any."""
+    steps = (_prepare_debug_file, _digest_reports, _regroup_reports)
+    done = [_attempt(step) for step in steps]
+    return any(done)
+
+
+def _attempt(step: Callable[[], object]) -> bool:
+    """Whether a step did something. One kind of work that fails never holds up the others."""
     try:
-        return any([_prepare_debug_file(), _digest_reports(), _regroup_reports()])
-    except OperationalError:
+        return bool(step())
+    except (OperationalError, InterfaceError):
         logger.exception("the database did not take part; trying again")
         time.sleep(1.0)
-        return False
+    except Exception:
+        logger.exception("a step failed; what it held is free again in a while")
+    return False
+
+
+def _reconcile() -> None:
+    reconcile(now=timezone.now())
 
 
 def _prepare_debug_file() -> bool:

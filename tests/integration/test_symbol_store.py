@@ -1,0 +1,100 @@
+"""The store of debug files: what it keeps, and what happens when something is not there."""
+
+import io
+
+import pytest
+from django.core.management import call_command
+
+from crashes.models import DebugFile, MissingDebugFile, Report
+from crashes.services import symbols
+from crashes.services.acceptance import accept_reports
+from crashes.services.symbol_tables import debug_file_path, prepare_debug_file
+from crashes.services.symbols import DebugFileRefused, register_debug_file
+from tests.integration.test_pipeline import NOW, upload, work
+
+SYM = b"MODULE Linux arm64 %s libodd.so\nFILE 0 a.c\nFUNC 1000 20 0 odd\n1000 20 1 0\n"
+TOMBSTONE = """*** *** *** *** *** *** *** *** *** *** *** *** *** *** *** ***
+ABI: 'arm64'
+pid: 1, tid: 1, name: main  >>> com.example <<<
+signal 11 (SIGSEGV), code 1 (SEGV_MAPERR), fault addr 0x0
+
+backtrace:
+      #00 pc 0000000000001000  /system/lib64/libfoo.so (foo+4) (BuildId: {long})
+      #01 pc 0000000000001000  /system/lib64/libbar.so (bar+4) (BuildId: aabbccdd)
+"""
+
+pytestmark = pytest.mark.django_db
+
+
+def register(digit="A"):
+    content = io.BytesIO(SYM % (digit * 33).encode())
+    return register_debug_file(content, name="a\0b.sym", program_id=1, now=NOW)
+
+
+def test_a_file_name_may_hold_what_databases_cannot_store():
+    assert "\0" not in register().debug_file.name
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        SYM.replace(b"odd", b"o\0dd") % (b"A" * 33),
+        b"# compiler: R8\na.b -> c:\n" + b"    void x() -> d\n" * 9999 + b"    void \0() -> d\n",
+    ],
+)
+def test_a_text_with_nul_is_no_debug_file(content):
+    with pytest.raises(DebugFileRefused) as caught:
+        register_debug_file(io.BytesIO(content), name="a", program_id=1, now=NOW)
+
+    assert caught.value.code == "not_text"
+
+
+def test_the_bytes_are_there_before_the_row_that_promises_them(monkeypatch):
+    def dies(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(symbols.DebugFile.objects, "get_or_create", dies)
+    kept = []
+    monkeypatch.setattr(symbols, "_keep", lambda *arguments: kept.append(arguments))
+
+    with pytest.raises(KeyboardInterrupt):
+        register()
+
+    assert len(kept) == 1
+
+
+def test_a_file_that_is_lost_holds_up_nobody_and_can_be_uploaded_again():
+    debug_file = register().debug_file
+    debug_file_path(debug_file.sha256).unlink()
+    accept_reports([upload()])
+
+    call_command("work", "--once")
+    lost = DebugFile.objects.get()
+    again = register()
+
+    assert Report.objects.get().state == Report.State.DONE
+    assert lost.state == DebugFile.State.UNUSABLE
+    assert again.debug_file.state == DebugFile.State.RECEIVED
+    assert prepare_debug_file(again.debug_file.pk).state == DebugFile.State.READY
+
+
+def test_a_step_that_fails_holds_up_no_other(monkeypatch):
+    def broken():
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("crashes.management.commands.work._prepare_debug_file", broken)
+    monkeypatch.setattr("crashes.management.commands.work._reconcile", broken)
+    accept_reports([upload()])
+
+    call_command("work", "--once", "--reconcile")
+
+    assert Report.objects.get().state == Report.State.DONE
+
+
+def test_what_no_build_id_looks_like_is_not_missed():
+    accept_reports([upload(TOMBSTONE.format(long="ab" * 60), payload_format="tombstone_text")])
+
+    work()
+
+    assert Report.objects.get().state == Report.State.DONE
+    assert list(MissingDebugFile.objects.values_list("build_id", flat=True)) == ["aabbccdd"]
