@@ -1,6 +1,6 @@
 """All benchmarks, in the order of the table."""
 
-from crashes.management.benchmarks import grouping, intake, parsing, retracing, symbols
+from crashes.management.benchmarks import grouping, intake, parsing, peers, retracing, symbols
 from crashes.management.benchmarks.terms import Benchmark
 
 BENCHMARKS: tuple[Benchmark, ...] = (
@@ -9,4 +9,5 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     *symbols.BENCHMARKS,
     *grouping.BENCHMARKS,
     *retracing.BENCHMARKS,
+    *peers.BENCHMARKS,
 )

@@ -57,10 +57,15 @@ class _Connection:
 
     def __init__(self, port: int) -> None:
         self.port = port
-        self.socket = socket.create_connection(("127.0.0.1", port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = bytearray()
         self.due = 0.0
+        self.is_closing = False
+        self.socket = self._opened()
+
+    def _opened(self) -> socket.socket:
+        opened = socket.create_connection(("127.0.0.1", self.port))
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return opened
 
     def send(self, request: bytes) -> None:
         """Send a whole request."""
@@ -80,7 +85,14 @@ class _Connection:
         if body is None:
             return None
         self.buffer.clear()
+        self.is_closing = b"connection: close" in head
         return int(head[9:12]), body
+
+    def reopen(self) -> None:
+        """A new connection in place of one that the server gives up after its answer."""
+        self.socket.close()
+        self.socket = self._opened()
+        self.is_closing = False
 
 
 def _body(head: bytes, buffer: bytearray, start: int) -> bytes | None:
@@ -157,6 +169,10 @@ class _Load:
             status, answers.last_body = answer
             answers.latencies.append(time.perf_counter() - connection.due)
             answers.statuses[status] += 1
+            if connection.is_closing:
+                self._selector.unregister(connection.socket)
+                connection.reopen()
+                self._selector.register(connection.socket, selectors.EVENT_READ, connection)
             self._idle.append(connection)
 
     def _close(self) -> None:

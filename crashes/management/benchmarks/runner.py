@@ -18,6 +18,8 @@ from crashes.management.benchmarks.terms import (
 
 Say = Callable[[str], None]
 
+_EXPECTED = (Unavailable, ConnectionError)  # something is missing, or a server under load gave up
+
 
 def run_all(benchmarks: Sequence[Benchmark], terms: Terms, *, say: Say) -> Iterator[Outcome]:
     """One outcome per benchmark, as they come."""
@@ -34,7 +36,7 @@ def run_one(benchmark: Benchmark, terms: Terms, *, say: Say) -> Outcome:
     try:
         with benchmark.prepare(replace(terms, folder=folder)) as contest:
             outcome = hold(contest, name=benchmark.name, rounds=terms.rounds, say=say)
-    except Unavailable as reason:
+    except _EXPECTED as reason:
         say(f"      skipped: {reason}")
         outcome = Outcome(benchmark.name, skipped=str(reason))
     finally:
@@ -55,7 +57,7 @@ def hold(contest: Contest, *, name: str, rounds: int, say: Say) -> Outcome:
                 bar.set_postfix_str(f"round {number + 1}: {side}")
                 try:
                     measures = contest.sides[side]()
-                except Unavailable as reason:
+                except _EXPECTED as reason:
                     say(f"      without {side}: {reason}")
                     missing[side] = str(reason)
                     samples.pop(side, None)
