@@ -84,6 +84,8 @@ _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 def without_nul(document: bytes) -> bytes:
     """A JSON document with U+FFFD for every NUL, which PostgreSQL cannot store in text."""
+    if b"\\u0000" not in document:  # a hundred times faster than the expression
+        return document
     return _NUL.sub(rb"\1\\ufffd", document)
 
 
