@@ -146,8 +146,8 @@ _FILE_KEYS = {field.name for field in msgspec.structs.fields(AnnouncedFile)}
 def count_unknown_keys(document: bytes) -> int:
     """How many keys of a report, and of the objects in it, are none of ours and were dropped.
 
-    Raises MalformedReport for what `decode_report` does not look at: keys that are not UTF-8 or
-    are there twice, and nesting in what is dropped.
+    Raises MalformedReport for what `decode_report` does not look at: what is not UTF-8 or nests too
+    deep where it is dropped, and keys that are there twice.
     """
     try:
         return _unknown_keys(document)
@@ -167,6 +167,7 @@ def _unknown_keys(document: bytes) -> int:
         if name not in known
     ]
     for value in dropped:
+        value.decode()  # the decoder skips these bytes without a look
         refuse_depth(value)
     refuse_repeats(document, keys=sum(len(keys) for keys, _ in objects), skipped=dropped)
     return len(dropped)
