@@ -59,14 +59,20 @@ def _send_reports(report_pks: list[int]) -> None:
 def _send_symbols(debug_file_ids: list[int]) -> None:
     for debug_file_id in debug_file_ids:
         prepare_symcache.apply_async(
-            kwargs={"debug_file_id": debug_file_id}, retry=False, ignore_result=True
+            kwargs={"debug_file_id": debug_file_id},
+            expires=settings.RECOVERY_SECONDS,  # the sweep rings again, so none pile up
+            retry=False,
+            ignore_result=True,
         )
 
 
 def _send_waiting(debug_file_ids: list[int]) -> None:
     for debug_file_id in debug_file_ids:
         resymbolicate.apply_async(
-            kwargs={"debug_file_id": debug_file_id}, retry=False, ignore_result=True
+            kwargs={"debug_file_id": debug_file_id},
+            expires=settings.RECOVERY_SECONDS,  # the sweep rings again, so none pile up
+            retry=False,
+            ignore_result=True,
         )
 
 

@@ -39,10 +39,16 @@ app.conf.update(
         "health_check_interval": 10,
     },
     beat_schedule={
-        "sweep": {"task": "crashes.tasks.sweep", "schedule": settings.RECOVERY_SECONDS / 2},
+        # Those that nobody heard while the workers were away do not pile up.
+        "sweep": {
+            "task": "crashes.tasks.sweep",
+            "schedule": settings.RECOVERY_SECONDS / 2,
+            "options": {"expires": settings.RECOVERY_SECONDS},
+        },
         "reconcile": {
             "task": "crashes.tasks.reconcile_spool",
             "schedule": float(settings.RECOVERY_SECONDS),
+            "options": {"expires": settings.RECOVERY_SECONDS},
         },
     },
 )

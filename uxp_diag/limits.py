@@ -130,7 +130,9 @@ def network_key(address: str) -> str:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return "unknown"
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
+        parsed = parsed.ipv4_mapped
     prefix = 24 if parsed.version == 4 else 48  # noqa: PLR2004  IPv4
-    network = ipaddress.ip_network(f"{parsed}/{prefix}", strict=False)
+    network = int(parsed) >> (parsed.max_prefixlen - prefix)
     key = settings.SECRET_KEY.encode()[:64]
-    return blake2b(network.network_address.packed, digest_size=12, key=key).hexdigest()
+    return blake2b(f"{parsed.version}/{network}".encode(), digest_size=12, key=key).hexdigest()

@@ -179,6 +179,9 @@ BACKLOG_SHED = env_int("UXP_BACKLOG_SHED", 20_000, minimum=1)
 ATTACHMENT_BYTES = env_int("UXP_ATTACHMENT_BYTES", 50 << 20, minimum=1)
 """A larger file is not asked for, however a report announces it."""
 
+CLIENT_ADDRESS_HEADER = env_str("UXP_CLIENT_ADDRESS_HEADER", "X-Forwarded-For" if _https else "")
+"""Where the proxy says who it speaks for; the last address counts, which the proxy itself wrote."""
+
 ENROLLMENT_LIMIT = env_bool("UXP_ENROLLMENT_LIMIT", default=not EMBEDDED)
 """Limit enrollments per network. Off in the embedded shape, where all phones come from one."""
 

@@ -50,10 +50,15 @@ def spend_attachment(sender: Sender, *, size_bytes: int) -> None:
 
 def spend_enrollment(request: Request) -> None:
     """Take one enrollment from the bucket of a network. Raises Problem 429."""
-    address = request.META.get("REMOTE_ADDR", "")
     if not settings.ENROLLMENT_LIMIT:
         return
-    _spend(f"network/{network_key(address)}", ENROLLMENTS, 1, "enrollment_budget", "This network")
+    _spend(
+        f"network/{network_key(_address_of(request))}",
+        ENROLLMENTS,
+        1,
+        "enrollment_budget",
+        "This network",
+    )
 
 
 def refuse_vitals_under_load() -> None:
@@ -71,6 +76,12 @@ def overloaded(*, status_code: int = 503) -> Problem:
         retry=True,
         headers={"Retry-After": retry_after(_OVERLOAD_SECONDS)},
     )
+
+
+def _address_of(request: Request) -> str:
+    """Who sends: the peer, or behind a proxy whom it speaks for. Never stored."""
+    told = request.headers.get(settings.CLIENT_ADDRESS_HEADER or "-", "")
+    return told.rpartition(",")[2].strip() or request.META.get("REMOTE_ADDR", "")
 
 
 def _spend(key: str, rate: Rate, cost: int, code: str, who: str) -> None:

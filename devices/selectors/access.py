@@ -67,6 +67,7 @@ def find_viewer_by_api_token(token: str, *, now: datetime) -> Viewer | None:
     """The viewer behind an API token, or None when it is unknown, revoked or expired."""
     found = (
         ApiToken.objects.filter(token_hash=hash_token(token), revoked_at=None, expires_at__gt=now)
+        .exclude(user__is_active=False)
         .select_related("user")
         .first()
     )

@@ -4,8 +4,10 @@ import uuid
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from crashes.stack import to_json
+from devices.services.access import issue_api_token
 from tests.factories import (
     NOW,
     PASSWORD,
@@ -281,3 +283,16 @@ def test_raw_payloads_are_for_sessions_with_the_scope_only(program):
     assert "sandbox" in response.headers["Content-Security-Policy"]
     assert viewer.get(path).status_code == 403
     assert Client().get(path, headers={"Authorization": f"Bearer {token}"}).status_code == 403
+
+
+def test_the_token_of_somebody_who_left_opens_nothing(program):
+    user = make_user(Role.VIEWER, programs=[program])
+    token = issue_api_token(program, label="script", scopes=["read"], now=timezone.now(), user=user)
+    headers = {"Authorization": f"Bearer {token}"}
+
+    before = Client().get("/api/v1/issues/", headers=headers).status_code
+    user.is_active = False
+    user.save()
+    after = Client().get("/api/v1/issues/", headers=headers).status_code
+
+    assert (before, after) == (200, 401)

@@ -352,6 +352,38 @@ def test_a_network_cannot_make_up_phones_without_end(send, key, settings, fresh_
     assert 429 in codes[50:]
 
 
+def test_a_network_is_the_one_that_the_proxy_names(send, key, settings, fresh_buckets):
+    settings.ENROLLMENT_LIMIT = True
+    settings.CLIENT_ADDRESS_HEADER = "X-Forwarded-For"
+    path = "devices/enroll/"
+
+    def enroll(address):
+        return send(path, enrollment(), token=key, **{"X-Forwarded-For": address}).status_code
+
+    spoofed = [enroll(f"192.0.2.{number}, 198.51.100.7") for number in range(53)]
+
+    assert 429 in spoofed[50:]
+    assert enroll("198.51.100.7, 203.0.113.9") == 201
+
+
+def test_our_own_trouble_tells_a_device_to_try_again(client, send, key, monkeypatch):
+    def raising(error):
+        def enroll(*_, **__):
+            raise error
+
+        monkeypatch.setattr("devices.api.enrollment.enroll_device", enroll)
+        return send("devices/enroll/", enrollment(), token=key)
+
+    client.raise_request_exception = False
+    away = raising(OperationalError("server closed the connection"))
+    bug = raising(ZeroDivisionError())
+
+    assert (away.status_code, away.json()["code"]) == (503, "database_away")
+    assert away["Retry-After"]
+    assert bug.status_code == 500
+    assert away.json()["retry"] is bug.json()["retry"] is True
+
+
 def test_a_batch_with_a_key_gets_the_same_answer_again(send, device_token):
     body = b"\n".join([json.dumps(report()).encode(), b"{", json.dumps(report()).encode()])
     headers = {"Idempotency-Key": "batch-1"}

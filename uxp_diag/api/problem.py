@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions, status
 from rest_framework.response import Response
@@ -112,6 +113,17 @@ def problem_handler(error: Exception, context: Mapping[str, Any]) -> Response | 
     del context
     if isinstance(error, Problem):
         return problem_response(error)
+    if isinstance(error, OperationalError | InterfaceError):
+        logger.warning("the database is away (%s)", type(error).__name__)
+        return problem_response(
+            Problem(
+                503,
+                "database_away",
+                "The database does not answer.",
+                retry=True,
+                headers={"Retry-After": "30"},
+            )
+        )
     if isinstance(error, Http404):
         error = exceptions.NotFound()
     elif isinstance(error, PermissionDenied):

@@ -69,7 +69,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
     logger.error("ref=%s status=500", ref, exc_info=sys.exc_info())
     detail = "Something went wrong on our side."
     if request.path.startswith(_API):
-        return _problem(500, "internal_error", detail, ref)
+        # It was not the request's fault: a device keeps what it sent and tries again.
+        return _problem(500, "internal_error", detail, ref, retry=True)
     context = {"status": 500, "detail": detail, "ref": ref, "theme": "system"}
     try:
         page = render_to_string("errors/500.html", context)
@@ -105,8 +106,8 @@ def _answer(
     return response
 
 
-def _problem(status: int, code: str, detail: str, ref: str) -> HttpResponse:
-    document = problem_document(status_code=status, code=code, detail=detail, retry=False, ref=ref)
+def _problem(status: int, code: str, detail: str, ref: str, *, retry: bool = False) -> HttpResponse:
+    document = problem_document(status_code=status, code=code, detail=detail, retry=retry, ref=ref)
     return JsonResponse(document, status=status, content_type=CONTENT_TYPE)
 
 

@@ -112,6 +112,9 @@ def test_those_turned_away_do_not_return_as_one():
         ("2001:db8:1::1", "2001:db8:1:ffff::2", True),
         ("2001:db8:1::1", "2001:db8:2::1", False),
         ("nonsense", "more nonsense", True),
+        ("::ffff:192.0.2.1", "192.0.2.77", True),
+        ("::ffff:192.0.2.1", "::ffff:198.51.100.1", False),
+        ("fe80::1%eth0", "fe80::2", True),
     ],
 )
 def test_a_network_has_a_name_that_tells_no_address(one, other, same):
