@@ -1,9 +1,10 @@
 """A small client of the upload API: one kept-alive connection, packed bodies, patient retries.
 
-What a phone's agent would do: a body of more than a kilobyte is sent with gzip; a connection that
+A body of more than a kilobyte is sent with gzip; a connection that
 broke, and answers 429, 502, 503 and 504, are tried again after a random pause whose limit doubles
 each time (full jitter), never before `Retry-After` has passed. A retry repeats the same report id,
-so one report stays one report. Other answers are final, and are values, not exceptions.
+so one report stays one report. Other answers are final, and are values, not exceptions. Whoever
+brings patience and a queue of its own (`crashes.management.agent`) asks for one attempt.
 
 One client serves one thread. Sockets are opened by the first call and closed by `close`.
 """
@@ -12,20 +13,29 @@ import gzip
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from random import SystemRandom
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
+
+import zstandard
 
 RETRIED_STATUSES = frozenset({429, 502, 503, 504})
 _PACK_FROM_BYTES = 1024
 _GZIP_LEVEL = 1  # the network is a loopback or a Wi-Fi; the processor is the scarce part
 _BASE_SECONDS = 0.5
 _CAP_SECONDS = 30.0
+_MOST_PATIENCE_SECONDS = 300.0
 _OK = range(200, 300)
+
+Packing = Literal["gzip", "zstd"]
+_PACKINGS: Mapping[Packing, Callable[[bytes], bytes]] = {
+    "gzip": lambda body: gzip.compress(body, _GZIP_LEVEL, mtime=0),
+    "zstd": zstandard.compress,
+}
 
 
 class ServerUnreachable(Exception):
@@ -34,10 +44,14 @@ class ServerUnreachable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the server said. `document` is empty when the body was no JSON object."""
+    """What the server said. `document` is empty when the body was no JSON object.
+
+    `retry_after_seconds` is how long it asks us to wait, zero when it does not.
+    """
 
     status: int
     document: Mapping[str, Any] = field(default_factory=dict)
+    retry_after_seconds: float = 0.0
 
     @property
     def is_ok(self) -> bool:
@@ -111,6 +125,44 @@ class UploadClient:
         ]
         return self._post_parts("/reports/", parts, credential=credential)
 
+    def send_batch(
+        self, lines: Sequence[bytes], *, batch_id: str, credential: str, packing: Packing = "gzip"
+    ) -> Answer:
+        """Hand in many reports, one JSON document each. The same id again gets the same answer."""
+        headers = {
+            "Authorization": f"Bearer {credential}",
+            "Content-Type": "application/x-ndjson",
+            "Content-Encoding": packing,
+            "Idempotency-Key": batch_id,
+        }
+        body = _PACKINGS[packing](b"\n".join(lines))
+        return self._persistently("POST", "/reports/batch/", body, headers)
+
+    def attachment_progress(self, report_id: str, sha256: str, *, credential: str) -> Answer:
+        """How much of a report's file the server has."""
+        path = f"/reports/{report_id}/attachments/{sha256}/"
+        return self._persistently("GET", path, b"", {"Authorization": f"Bearer {credential}"})
+
+    def send_attachment(
+        self,
+        report_id: str,
+        sha256: str,
+        piece: bytes,
+        *,
+        offset: int,
+        size_bytes: int,
+        credential: str,
+    ) -> Answer:
+        """Hand in a piece of a report's file; an empty one asks to finish what is all there."""
+        span = f"{offset}-{offset + len(piece) - 1}" if piece else "*"
+        headers = {
+            "Authorization": f"Bearer {credential}",
+            "Content-Type": "application/octet-stream",
+            "Content-Range": f"bytes {span}/{size_bytes}",
+        }
+        path = f"/reports/{report_id}/attachments/{sha256}/"
+        return self._persistently("PUT", path, piece, headers)
+
     def send_vitals(self, samples: Iterable[Mapping[str, Any]], *, credential: str) -> Answer:
         """Hand in samples of one phone, as NDJSON."""
         lines = [json.dumps(sample, separators=(",", ":")) for sample in samples]
@@ -138,33 +190,38 @@ class UploadClient:
         if len(body) >= _PACK_FROM_BYTES:
             body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
             headers["Content-Encoding"] = "gzip"
-        return self._persistently(path, body, headers)
+        return self._persistently("POST", path, body, headers)
 
-    def _persistently(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def _persistently(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str]
+    ) -> Answer:
         """The first final answer, or the last of all. Raises ServerUnreachable."""
         answer: Answer | None = None
         problem: Exception | None = None
         for attempt in range(self._attempts):
+            wait_seconds = 0.0
             try:
-                answer, wait_seconds = self._once(path, body, headers)
+                answer = self._once(method, path, body, headers)
             except (OSError, HTTPException) as error:
                 self.close()
-                problem, wait_seconds = error, 0.0
+                problem = error
             else:
                 if answer.status not in RETRIED_STATUSES:
                     return answer
+                wait_seconds = min(answer.retry_after_seconds, _MOST_PATIENCE_SECONDS)
             if attempt + 1 < self._attempts:
                 self._pause(attempt, wait_seconds)
         if answer is None:
             raise ServerUnreachable(f"no answer: {problem}") from problem
         return answer
 
-    def _once(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[Answer, float]:
-        """One try: the answer, and the seconds it asks us to wait."""
-        self._connection.request("POST", f"{self._prefix}{path}", body, dict(headers))
+    def _once(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """One try."""
+        self._connection.request(method, f"{self._prefix}{path}", body, dict(headers))
         response = self._connection.getresponse()
         document = _json_object(response.read())
-        return Answer(response.status, document), _seconds(response.headers.get("Retry-After"))
+        wait_seconds = _seconds(response.headers.get("Retry-After"))
+        return Answer(response.status, document, wait_seconds)
 
     def _pause(self, attempt: int, at_least_seconds: float) -> None:
         limit = min(_CAP_SECONDS, _BASE_SECONDS * 2**attempt)
@@ -200,6 +257,6 @@ def _json_object(body: bytes) -> Mapping[str, Any]:
 def _seconds(retry_after: str | None) -> float:
     """Retry-After in seconds; the form with a date is not used by our server."""
     try:
-        return min(float(retry_after or 0), 10 * _CAP_SECONDS)
+        return max(0.0, float(retry_after or 0))
     except ValueError:
         return 0.0
