@@ -88,7 +88,8 @@ class Agent:
     """Delivers one queue to one server; see the module.
 
     `client` should make one attempt per call, as patience is here. `enroll` asks for a new device
-    token with what only the caller knows; without it a token that is refused is waited for.
+    token with what only the caller knows; without it a token that is refused is waited for. With
+    `must_enroll` nothing is sent before the first enrollment, else `credential` serves until then.
     """
 
     def __init__(
@@ -100,12 +101,13 @@ class Agent:
         clock: Callable[[], float],
         sleep: Callable[[float], None],
         enroll: Callable[[], Answer] | None = None,
+        must_enroll: bool = False,
         backoff: FullJitter = _BACKOFF,
         packing: Packing = "gzip",
         boot_id: str = "",
     ) -> None:
         self._client, self._queue = client, queue
-        self._credential, self._enroll = credential, enroll
+        self._credential, self._enroll, self._must_enroll = credential, enroll, must_enroll
         self._clock, self._sleep, self._backoff = clock, sleep, backoff
         self._packing: Packing = packing
         self._boot_id = boot_id
@@ -146,6 +148,8 @@ class Agent:
         wait = min(float(state.get("not_before", 0.0)) - self._clock(), CAP_SECONDS)
         if wait > 0:
             return _Wait(wait)
+        if self._must_enroll and not state.get("token"):
+            return _Wait(0.0) if self._enrolled() else self._trouble(Answer(0))
         self._queue.drop_old()
         batch = self._next_batch()
         if batch:

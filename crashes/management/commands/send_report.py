@@ -7,10 +7,19 @@ development, and uploads with its own token. One JSON line per file tells what b
 
     {"file": "tombstone_03", "report_id": "...", "status": "accepted"}
     {"file": "note.txt", "report_id": null, "code": "unknown_format"}
+
+With --queue the reports wait in a folder, as on a phone, and --flush delivers what waits there: in
+batches, with long pauses after failures, large payloads in pieces that are resumed. Without --patience
+it leaves when it would have to wait; come again later. Its line is the last:
+
+    {"outcome": "empty", "wait_seconds": 0, "accepted": 2, "attachments": 1}
 """
 
+import base64
+import hashlib
 import json
 import sys
+import time
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,12 +31,16 @@ from django.utils import timezone
 
 from crashes.formats.errors import MalformedPayload
 from crashes.formats.registry import parse_payload, sniff
-from crashes.management.client import ServerUnreachable, UploadClient
+from crashes.management.agent.delivery import Agent, Delivery, Outcome
+from crashes.management.agent.disk_queue import AttachedFile, DiskQueue
+from crashes.management.client import Answer, ServerUnreachable, UploadClient
 from crashes.stack import Crash, CrashKind, PayloadFormat
 from devices.credentials import DEVICE_PREFIX, INGEST_PREFIX
 
 _HELP = __doc__
 _STANDARD_INPUT = "-"
+_INLINE_BYTES = 256 * 1024
+"""A larger payload follows its report in pieces."""
 _KINDS = {
     PayloadFormat.JAVA_STACKTRACE: CrashKind.JAVA_CRASH,
     PayloadFormat.LOGCAT: CrashKind.JAVA_CRASH,
@@ -71,10 +84,20 @@ class Command(BaseCommand):
         add("--os-build", default="", help="the maker's build number, such as V3.420")
         add("--mcc", default="", help="country code of the network")
         add("--mnc", default="", help="operator code of the network")
-        add("files", nargs="+", metavar="FILE", help="payload file; - reads standard input")
+        add(
+            "--queue", type=Path, metavar="DIR", help="keep the reports here, to be delivered later"
+        )
+        add("--flush", action="store_true", help="deliver what waits in the queue")
+        add("--patience", type=float, default=0.0, help="seconds to wait in all for that [0]")
+        add("--packing", choices=["gzip", "zstd"], default="gzip", help="of batches [gzip]")
+        add("files", nargs="*", metavar="FILE", help="payload file; - reads standard input")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Upload each file; exit with 1 when any was not taken."""
+        """Upload or queue each file; exit with 1 when any was not taken."""
+        _check(options)
+        if options["queue"] is not None:
+            self._use_queue(options)
+            return
         try:
             with UploadClient(options["url"]) as client:
                 credential = _credential(client, options)
@@ -82,6 +105,23 @@ class Command(BaseCommand):
         except (ValueError, ServerUnreachable) as problem:
             raise CommandError(str(problem)) from problem
         if any("status" not in line for line in lines):
+            sys.exit(1)
+
+    def _use_queue(self, options: Mapping[str, Any]) -> None:
+        """Queue each file, then deliver when that is asked for."""
+        try:
+            queue = DiskQueue(options["queue"], clock=_clock)
+            lines = [_queued(queue, name, options) for name in options["files"]]
+            for line in lines:
+                self.stdout.write(json.dumps(line))
+            is_done = all("status" in line for line in lines)
+            if options["flush"]:
+                delivery = _flush(queue, options)
+                self.stdout.write(json.dumps(_summary(delivery)))
+                is_done = is_done and delivery.outcome is Outcome.EMPTY and not delivery.codes
+        except (ValueError, OSError) as problem:
+            raise CommandError(str(problem)) from problem
+        if not is_done:
             sys.exit(1)
 
     def _send(
@@ -99,15 +139,91 @@ class Command(BaseCommand):
         return line
 
 
+def _check(options: Mapping[str, Any]) -> None:
+    """Raises CommandError for options that contradict each other."""
+    if options["flush"] and options["queue"] is None:
+        raise CommandError("--flush: say which --queue")
+    if not options["files"] and not options["flush"]:
+        raise CommandError("give a FILE, or - for standard input")
+    if not options["key"].startswith((INGEST_PREFIX, DEVICE_PREFIX)):
+        raise CommandError("--key: give an ingest key (uxpi_...) or a device token (uxpd_...)")
+    if options["imei"] is not None and not options["key"].startswith(INGEST_PREFIX):
+        raise CommandError("--imei: a phone with a token has enrolled already")
+
+
+def _queued(queue: DiskQueue, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Queue one file; its line."""
+    try:
+        content = _read(name)
+    except OSError as problem:
+        detail = problem.strerror
+        return {"file": name, "report_id": None, "code": "unreadable_file", "detail": detail}
+    document = _document(content, options)
+    if document is None:
+        return {"file": name, "report_id": None, "code": "unknown_format"}
+    line = {"file": name, "report_id": document["report_id"]}
+    if queue.add(*_with_payload(document, content)):
+        return line | {"status": "queued"}
+    return line | {"code": "queue_full"}
+
+
+def _with_payload(
+    document: dict[str, Any], content: bytes
+) -> tuple[dict[str, Any], list[AttachedFile]]:
+    """The report with its payload inside, or announced to follow when that is large."""
+    text = as_text(content)
+    if len(content) > _INLINE_BYTES:
+        file = AttachedFile(hashlib.sha256(content).hexdigest(), content)
+        announced = {
+            "sha256": file.sha256,
+            "size_bytes": len(content),
+            "format": document["payload"]["format"],
+        }
+        return document | {"attachments": [announced], "payload": {"format": "none"}}, [file]
+    if text is not None:
+        document["payload"]["text"] = text
+    else:
+        document["payload"]["base64"] = base64.b64encode(content).decode()
+    return document, []
+
+
+def _flush(queue: DiskQueue, options: Mapping[str, Any]) -> Delivery:
+    """Deliver with the token of an enrollment when there is an IMEI, else with the key."""
+    with UploadClient(options["url"], attempts=1) as client:
+
+        def enroll() -> Answer:
+            return client.enroll(_enrollment(options), key=options["key"])
+
+        agent = Agent(
+            client,
+            queue,
+            credential=options["key"],
+            clock=_clock,
+            sleep=time.sleep,
+            enroll=enroll if options["imei"] else None,
+            must_enroll=bool(options["imei"]),
+            packing=options["packing"],
+        )
+        return agent.flush(patience_seconds=options["patience"])
+
+
+def _summary(delivery: Delivery) -> dict[str, Any]:
+    summary: dict[str, Any] = {
+        "outcome": delivery.outcome.value,
+        "wait_seconds": round(delivery.wait_seconds),
+    }
+    return summary | delivery.statuses | {"attachments": delivery.attachments}
+
+
+def _clock() -> float:
+    return timezone.now().timestamp()
+
+
 def _credential(client: UploadClient, options: Mapping[str, Any]) -> str:
     """What to upload with. Raises CommandError."""
     key: str = options["key"]
-    if not key.startswith((INGEST_PREFIX, DEVICE_PREFIX)):
-        raise CommandError("--key: give an ingest key (uxpi_...) or a device token (uxpd_...)")
     if options["imei"] is None:
         return key
-    if not key.startswith(INGEST_PREFIX):
-        raise CommandError("--imei: a phone with a token has enrolled already")
     answer = client.enroll(_enrollment(options), key=key)
     if not answer.is_ok:
         raise CommandError(f"enrollment was refused: {answer.code}")
@@ -139,11 +255,9 @@ def _upload(
     client: UploadClient, content: bytes, credential: str, options: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Report one payload: `report_id` with `status` or `code`."""
-    said = options["format"]
-    found = sniff(content) if said == "auto" else PayloadFormat(said)
-    if found is None:
+    document = _document(content, options)
+    if document is None:
         return {"code": "unknown_format", "detail": "Say --format: the content tells nothing."}
-    document = report_of(found, parsed(found, content), options)
     text = as_text(content)
     if text is not None:
         document["payload"]["text"] = text
@@ -151,6 +265,13 @@ def _upload(
     if answer.is_ok:
         return {"report_id": document["report_id"], "status": answer.document.get("status")}
     return {"report_id": document["report_id"], "code": answer.code}
+
+
+def _document(content: bytes, options: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The report around a payload; None when its format cannot be told."""
+    said = options["format"]
+    found = sniff(content) if said == "auto" else PayloadFormat(said)
+    return None if found is None else report_of(found, parsed(found, content), options)
 
 
 def parsed(payload_format: PayloadFormat, content: bytes) -> Crash | None:
