@@ -1,10 +1,11 @@
 """What one event costs to group when there are many groups already."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import count
 
-from crashes.management.benchmarks.machines import python, run, run_inner
+from crashes.management.benchmarks.machines import python, run, session
 from crashes.management.benchmarks.terms import (
     OURS,
     Benchmark,
@@ -27,40 +28,52 @@ def prepare(full: int, quick: int, terms: Terms) -> Iterator[Contest]:
     groups = terms.size(full, quick=quick)
     if not groups:
         raise Unavailable("not part of a quick run")
-    events = terms.size(1_000, quick=300)
-    few = max(5, min(100, 200_000 // groups))
-    sides: dict[str, Side] = {
-        OURS: partial(run_inner, "group_in_memory", {"groups": groups, "events": events}),
-        ALL_PAIRS: partial(run_inner, "compare_all_pairs", {"groups": groups, "events": few}),
-    }
+    events = terms.size(1_000, quick=200)
+    few = max(5, min(100, 100_000 // groups))
     missing = {}
-    if groups <= terms.size(_DATABASE_LIMIT, quick=1_000):
-        sides[DATABASE] = partial(_in_database, terms, groups, events)
-    else:
-        missing[DATABASE] = "filled up to 10,000 groups only, 1,000 in a quick run"
-    yield Contest(sides, _rows(groups), missing)
+    with ExitStack() as stack:
+        sides: dict[str, Side] = {
+            OURS: _asked(stack, "group_in_memory", groups, events),
+            ALL_PAIRS: _asked(stack, "compare_all_pairs", groups, few),
+        }
+        if groups <= terms.size(_DATABASE_LIMIT, quick=1_000):
+            changes = {"UXP_DATA_DIR": str(terms.folder / "database")}
+            run(python("manage.py", "migrate", "-v0"), changes=changes)
+            sides[DATABASE] = _asked(stack, "group_in_database", groups, events, changes=changes)
+        else:
+            missing[DATABASE] = "filled up to 10,000 groups only, 1,000 in a quick run"
+        yield Contest(sides, _rows(groups), missing)
 
 
-def _in_database(terms: Terms, groups: int, events: int) -> Measures:
-    """In a fresh SQLite file each round."""
-    folder = terms.folder / f"database-{len(list(terms.folder.iterdir()))}"
-    changes = {"UXP_DATA_DIR": str(folder)}
-    run(python("manage.py", "migrate", "-v0"), changes=changes)
-    request = {"groups": groups, "events": events}
-    answer: Measures = run_inner("group_in_database", request, changes=changes)
-    return answer
+def _asked(
+    stack: ExitStack,
+    job: str,
+    groups: int,
+    events: int,
+    *,
+    changes: Mapping[str, str] | None = None,
+) -> Side:
+    """A side that is filled once; every round has events of its own."""
+    ask = stack.enter_context(session(job, {"groups": groups}, changes=changes))
+    seeds = count()
+
+    def side() -> Measures:
+        answer: Measures = ask({"events": events, "seed": next(seeds)})
+        return answer
+
+    return side
 
 
 def _rows(groups: int) -> list[Row]:
     note = f"{groups:,} groups; 70 % repeats, 20 % alike, 10 % new"
     few = f"{groups:,} groups; the peer over fewer events"
     return [
-        Row("median, in memory", "median_us", "us/event", peer=ALL_PAIRS, less_is_better=True,
+        Row("median, in memory", "median_us", "us CPU/event", peer=ALL_PAIRS, less_is_better=True,
             note=note),
-        Row("p99, in memory", "p99_us", "us/event", peer=ALL_PAIRS, less_is_better=True, note=few),
-        Row("median, in SQLite", "median_us", "us/event", side=DATABASE, peer=ALL_PAIRS,
+        Row("p99, in memory", "p99_us", "us CPU/event", peer=ALL_PAIRS, less_is_better=True, note=few),
+        Row("median, in SQLite", "median_us", "us CPU/event", side=DATABASE, peer=ALL_PAIRS,
             less_is_better=True, note="commit included"),
-        Row("p99, in SQLite", "p99_us", "us/event", side=DATABASE, peer=ALL_PAIRS,
+        Row("p99, in SQLite", "p99_us", "us CPU/event", side=DATABASE, peer=ALL_PAIRS,
             less_is_better=True),
         Row("memory", "bytes_per_group", "bytes/group", less_is_better=True),
     ]  # fmt: skip

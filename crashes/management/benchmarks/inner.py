@@ -8,6 +8,7 @@ up only for the jobs that need it.
 import importlib
 import json
 import sys
+from collections.abc import Callable
 
 _JOBS = {
     "look_up": "crashes.management.benchmarks.lookups:look_up",
@@ -21,6 +22,7 @@ _JOBS = {
     "retrace_with_symbolic": "crashes.management.benchmarks.mappings:retrace_with_symbolic",
     "parse_one": "crashes.management.benchmarks.payloads:parse_one",
 }
+_SESSIONS = frozenset({"group_in_memory", "group_in_database", "compare_all_pairs"})
 _WITH_DJANGO = frozenset({"group_in_database"})
 
 
@@ -30,10 +32,21 @@ def main(job: str) -> None:
         _set_django_up()
     module, _, function = _JOBS[job].partition(":")
     work = getattr(importlib.import_module(module), function)
-    request = json.loads(sys.stdin.buffer.read())
-    answer = work(**request)
+    if job in _SESSIONS:
+        _hold_session(work)
+        return
+    answer = work(**json.loads(sys.stdin.buffer.read()))
     if answer is not None:
         sys.stdout.write(json.dumps(answer))
+
+
+def _hold_session(prepare: Callable[..., Callable[..., object]]) -> None:
+    measure = prepare(**json.loads(sys.stdin.readline()))
+    sys.stdout.write("{}\n")
+    sys.stdout.flush()
+    for line in sys.stdin:
+        sys.stdout.write(json.dumps(measure(**json.loads(line))) + "\n")
+        sys.stdout.flush()
 
 
 def _set_django_up() -> None:

@@ -56,7 +56,7 @@ def prepare_production(terms: Terms) -> Iterator[Contest]:
 
 @contextmanager
 def _prepared(terms: Terms, shape: Shape, *, digested_target: float) -> Iterator[Contest]:
-    count = terms.size(800, quick=300)
+    count = terms.size(800, quick=150)
     corpus = make_corpus(count)
     with shape(terms, corpus) as platform, bare(terms) as (fleet, port):
         platform.send(platform.requests(corpus, _WARM_UP))

@@ -10,8 +10,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -125,6 +125,37 @@ def run_inner(job: str, request: Any, *, changes: Mapping[str, str] | None = Non
     command = python("-m", "crashes.management.benchmarks.inner", job)
     used = run(command, text=json.dumps(request).encode(), changes=changes)
     return json.loads(used.output)
+
+
+@contextmanager
+def session(
+    job: str, request: Any, *, changes: Mapping[str, str] | None = None
+) -> Iterator[Callable[[Any], Any]]:
+    """A session of `inner`: what asks it. Raises Unavailable when it ends early."""
+    command = python("-m", "crashes.management.benchmarks.inner", job)
+    process = subprocess.Popen(  # noqa: S603  our own command
+        command if changes is None else elsewhere(command, changes),
+        cwd=settings.BASE_DIR,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+
+    def ask(question: Any) -> Any:
+        if process.stdin is None or process.stdout is None:
+            raise Unavailable(f"{job} has no pipes")
+        process.stdin.write(json.dumps(question).encode() + b"\n")
+        process.stdin.flush()
+        answer = process.stdout.readline()
+        if not answer:
+            raise Unavailable(f"{job} ended early")
+        return json.loads(answer)
+
+    with process:
+        ask(request)
+        try:
+            yield ask
+        finally:
+            process.kill()
 
 
 class Fleet:

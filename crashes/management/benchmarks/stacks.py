@@ -8,11 +8,11 @@ index keeps them apart.
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from crashes.grouping.engine import Grouper
 from crashes.grouping.records import prepare_record
@@ -27,6 +27,7 @@ _WORDS = (
 )  # fmt: skip
 _VERBS = ("load", "bind", "parse", "apply", "merge", "fetch", "draw", "open", "close", "update")
 _CHUNK = 200
+_Item = TypeVar("_Item")
 
 
 def make_stack(number: int, *, changed: int = 0) -> dict[str, Any]:
@@ -61,24 +62,16 @@ def _shared_frame(number: int) -> dict[str, Any]:
     return {"f": function, "p": f"Runner{number}.java", "l": number}
 
 
-def _events(groups: int, count: int) -> Iterator[GroupingInput]:
-    random = Random("events")  # noqa: S311  made up, not secret
+def _events(groups: int, count: int, seed: int) -> Iterator[dict[str, Any]]:
+    random = Random(f"events {seed}")  # noqa: S311  made up, not secret
     for number in range(count):
         drawn = random.random()
         if drawn < 0.7:  # noqa: PLR2004
-            yield prepare_record(make_stack(random.randrange(groups)))
+            yield make_stack(random.randrange(groups))
         elif drawn < 0.9:  # noqa: PLR2004
-            yield prepare_record(make_stack(random.randrange(groups), changed=3))
+            yield make_stack(random.randrange(groups), changed=3 + seed)
         else:
-            yield prepare_record(make_stack(groups + number))
-
-
-def _percentiles(seconds: list[float]) -> dict[str, float]:
-    ranked = sorted(seconds)
-    return {
-        "median_us": ranked[len(ranked) // 2] * 1e6,
-        "p99_us": ranked[min(int(len(ranked) * 0.99), len(ranked) - 1)] * 1e6,
-    }
+            yield make_stack(groups * (2 + seed) + number)
 
 
 def _resident_bytes() -> int:
@@ -86,52 +79,77 @@ def _resident_bytes() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def group_in_memory(groups: int, events: int) -> dict[str, float]:
-    """Fill the index with so many groups, then time each event."""
+Measure: TypeAlias = Callable[..., dict[str, float]]
+
+
+def group_in_memory(groups: int) -> Measure:
+    """An index of so many groups; the answer times events."""
     grouper = Grouper()
     grouper.assign("first", prepare_record(make_stack(groups)))
     before = _resident_bytes()
     for number in range(groups):
         grouper.assign(str(number), prepare_record(make_stack(number)))
     grown = _resident_bytes() - before
-    seconds = []
-    for number, item in enumerate(_events(groups, events)):
-        began = time.perf_counter()
-        grouper.assign(f"event {number}", item)
-        seconds.append(time.perf_counter() - began)
-    return {**_percentiles(seconds), "bytes_per_group": grown / groups}
+
+    def measure(events: int, seed: int) -> dict[str, float]:
+        times = _timed(
+            (prepare_record(record) for record in _events(groups, events, seed)),
+            lambda item: grouper.assign(f"{seed} {id(item)}", item),
+        )
+        return {**times, "bytes_per_group": grown / groups}
+
+    return measure
 
 
-def group_in_database(groups: int, events: int) -> dict[str, float]:
+def group_in_database(groups: int) -> Measure:
     """The same through the service, each event in a transaction of its own."""
     from django.db import transaction  # noqa: PLC0415  only this job knows Django
 
-    from crashes.services.grouping import Occurrence, place  # noqa: PLC0415
-
-    now = datetime(2026, 11, 20, tzinfo=UTC)
-    occurrence = Occurrence(1, "java_crash", "com.example", "V3.420", now)
     for start in range(0, groups, _CHUNK):
         with transaction.atomic():
             for number in range(start, min(start + _CHUNK, groups)):
-                place(prepare_record(make_stack(number)), occurrence, now=now)
+                _place(prepare_record(make_stack(number)))
+
+    def measure(events: int, seed: int) -> dict[str, float]:
+        items = (prepare_record(record) for record in _events(groups, events, seed))
+        return _timed(items, transaction.atomic(_place))
+
+    return measure
+
+
+def _timed(items: Iterable[_Item], work: Callable[[_Item], object]) -> dict[str, float]:
+    """Median and 99th percentile of the processor time that each item takes."""
     seconds = []
-    for item in _events(groups, events):
-        began = time.perf_counter()
-        with transaction.atomic():
-            place(item, occurrence, now=now)
-        seconds.append(time.perf_counter() - began)
-    return _percentiles(seconds)
+    for item in items:
+        began = time.process_time()
+        work(item)
+        seconds.append(time.process_time() - began)
+    ranked = sorted(seconds)
+    return {
+        "median_us": ranked[len(ranked) // 2] * 1e6,
+        "p99_us": ranked[min(int(len(ranked) * 0.99), len(ranked) - 1)] * 1e6,
+    }
 
 
-def compare_all_pairs(groups: int, events: int) -> dict[str, float]:
+def _place(item: GroupingInput) -> None:
+    from crashes.services.grouping import Occurrence, place  # noqa: PLC0415  needs Django
+
+    now = datetime(2026, 11, 20, tzinfo=UTC)
+    place(item, Occurrence(1, "java_crash", "com.example", "V3.420", now), now=now)
+
+
+def compare_all_pairs(groups: int) -> Measure:
     """What a script with rapidfuzz does: compare with every stored stack, take the best."""
     from rapidfuzz import fuzz, process  # noqa: PLC0415  only here
 
-    stored = ["\n".join(prepare_record(make_stack(number)).tokens) for number in range(groups)]
-    seconds = []
-    for item in _events(groups, events):
-        text = "\n".join(item.tokens)
-        began = time.perf_counter()
-        process.extractOne(text, stored, scorer=fuzz.ratio)
-        seconds.append(time.perf_counter() - began)
-    return _percentiles(seconds)
+    stored = [_text(make_stack(number)) for number in range(groups)]
+
+    def measure(events: int, seed: int) -> dict[str, float]:
+        texts = (_text(record) for record in _events(groups, events, seed))
+        return _timed(texts, lambda text: process.extractOne(text, stored, scorer=fuzz.ratio))
+
+    return measure
+
+
+def _text(record: dict[str, Any]) -> str:
+    return "\n".join(frame["f"] for frame in record["frames"])

@@ -52,6 +52,8 @@ def _cells(outcome: Outcome) -> Iterable[tuple[str, ...]]:
 def _note(outcome: Outcome, row: Row) -> str:
     """Against whom, what we want, what else there is to say."""
     parts = []
+    if row.side in outcome.missing:
+        parts.append(f"no {row.side}: {outcome.missing[row.side]}")
     if row.peer is not None:
         reason = outcome.missing.get(row.peer)
         parts.append(f"no {row.peer} ({reason})" if reason else f"peer: {row.peer}")
