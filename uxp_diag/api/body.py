@@ -14,7 +14,8 @@ import re
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +31,7 @@ from uxp_diag.api.problem import Problem
 _CHUNK = 64 * 1024
 _MIB = 1 << 20
 _ZSTD_WINDOW_BYTES = 8 * _MIB
-_ZSTD_SLICE = 256
+_ZSTD_SLICE = 64
 _MOST_MEMBERS = 10_000
 _LONGEST_BOUNDARY = 70  # RFC 2046, section 5.1.1
 _MOST_UNREAD_BYTES = 64 * _MIB
@@ -99,12 +100,13 @@ def iterate_body(request: HttpRequest, limits: BodyLimits) -> Iterator[bytes]:
             415, "unsupported_encoding", "Content-Encoding may be gzip, deflate, br or zstd."
         )
     total = 0
-    for chunk in _decoded(decoder, wire):
-        total += len(chunk)
-        beyond = total - _MIB > limits.ratio * wire.total
-        if total > limits.unpacked_bytes or beyond:
-            raise Problem(413, "body_too_large", "The unpacked body is larger than allowed.")
-        yield chunk
+    with closing(_decoded(decoder, wire)) as chunks:  # else its buffers wait for the collector
+        for chunk in chunks:
+            total += len(chunk)
+            beyond = total - _MIB > limits.ratio * wire.total
+            if total > limits.unpacked_bytes or beyond:
+                raise Problem(413, "body_too_large", "The unpacked body is larger than allowed.")
+            yield chunk
 
 
 def read_multipart(request: HttpRequest, limits: BodyLimits) -> list[Part]:
@@ -230,7 +232,7 @@ def _framing(request: HttpRequest) -> tuple[bool, int | None]:
     return is_chunked, int(text) if text.isascii() and text.isdigit() else None
 
 
-def _decoded(decoder: "_Decoder", wire: _Wire) -> Iterator[bytes]:
+def _decoded(decoder: "_Decoder", wire: _Wire) -> Generator[bytes, None, None]:
     try:
         yield from decoder(wire)
     except (zlib.error, brotli.error, zstandard.ZstdError, EOFError):

@@ -28,4 +28,6 @@ class Command(BaseCommand):
             host=options["host"], port=options["port"], application=options["application"]
         )
         os.environ.setdefault("UXP_DATABASE_POOL", str(POOL_SIZE))
+        # Else glibc learns from large bodies to keep their memory, once per thread's arena.
+        os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(1 << 20))
         os.execv(command[0], command)  # noqa: S606  no shell is wanted
