@@ -9,7 +9,7 @@ import uuid
 import pytest
 
 from crashes.management.agent.backoff import FullJitter
-from crashes.management.agent.delivery import Agent, Outcome
+from crashes.management.agent.delivery import Agent, Delivery, Outcome
 from crashes.management.agent.disk_queue import AttachedFile, DiskQueue
 from crashes.management.client import UploadClient
 
@@ -38,7 +38,7 @@ class Phone(threading.Thread):
     def __init__(self, platform, queue, credential):
         super().__init__(daemon=True)
         self.platform, self.queue, self.credential = platform, queue, credential
-        self.delivery = None
+        self.delivery = Delivery()
 
     def run(self):
         with UploadClient(self.platform.url, attempts=1, timeout_seconds=5) as client:
@@ -80,4 +80,4 @@ def test_kills_in_the_middle_of_large_payloads_lose_and_double_nothing(
     assert sorted(item["report_id"] for item in listed) == sorted(promised)
     issues = platform.request("GET", "/api/v1/issues/", token=token).json["results"]
     assert sum(issue["report_count"] for issue in issues) == len(promised)
-    assert queue.entries() == queue.uploads() == []
+    assert (queue.entries(), queue.uploads()) == ([], [])

@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from crashes.management.client import Answer, UploadClient
 from tests.unit.agent.twin import CUT, Twin
 
 DAY = 86_400.0
+Step = tuple[int, dict[str, Any], dict[str, str]]
 
 
 class Clock:
@@ -52,7 +54,7 @@ def agent(twin, queue, clock):
         client = UploadClient(twin.url, attempts=1)
         clients.append(client)
         backoff = FullJitter(uniform=lambda low, high: high)
-        settings = {"credential": "uxpd_old", "backoff": backoff} | more
+        settings: dict[str, Any] = {"credential": "uxpd_old", "backoff": backoff} | more
         return Agent(client, queue, clock=clock, sleep=clock.sleep, **settings)
 
     yield make
@@ -298,7 +300,7 @@ def test_an_attachment_follows_the_offset_that_the_server_expects(twin, queue, a
     document, file = attached()
     queue.add(document, [file])
     twin.files[file.sha256] = bytearray(file.content[:500])
-    lie = (200, {"received_bytes": 0, "size_bytes": 1, "is_complete": False}, {})
+    lie: Step = (200, {"received_bytes": 0, "size_bytes": 1, "is_complete": False}, {})
     twin.script.extend([lambda body: twin._batch(_headers(), body), lie])
 
     delivery = agent().flush()
@@ -330,7 +332,7 @@ def test_an_attachment_that_cannot_be_taken_is_given_up(twin, queue, agent, step
 def test_an_attachment_that_the_server_does_not_know_yet_holds_up_no_report(twin, queue, agent):
     document, file = attached()
     queue.add(document, [file])
-    unknown = (404, {"code": "not_found"}, {})
+    unknown: Step = (404, {"code": "not_found"}, {})
     twin.script.extend([lambda body: twin._batch(_headers(), body), unknown])
 
     first = agent().flush()

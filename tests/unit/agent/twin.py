@@ -6,6 +6,7 @@ import json
 import threading
 from collections import deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import zstandard
 
@@ -21,8 +22,8 @@ class Twin:
     that makes one from the body; `on_batch` makes them from the headers. Then it behaves."""
 
     def __init__(self):
-        self.script = deque()
-        self.on_batch = deque()
+        self.script: deque[Any] = deque()
+        self.on_batch: deque[Any] = deque()
         self.calls = []
         self.batches = []
         self.reports = {}
