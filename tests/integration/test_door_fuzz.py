@@ -155,12 +155,17 @@ def test_what_is_no_strict_json_is_no_report(knock, edge):
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed_json")
 
 
+def members(document):
+    """What an object or a list holds, by name or number."""
+    if isinstance(document, dict):
+        return list(document.items())
+    return list(enumerate(document)) if isinstance(document, list) else []
+
+
 def places(document, path=()):
     """The way to every value in a document."""
     yield path
-    items = document.items() if isinstance(document, dict) else ()
-    items = enumerate(document) if isinstance(document, list) else items
-    for name, value in items:
+    for name, value in members(document):
         yield from places(value, (*path, name))
 
 
@@ -172,7 +177,7 @@ def replaced(document, path, value):
     return copy
 
 
-ODD_VALUES = [
+ODD_VALUES: list = [
     None, True, 0, -1, 2**31, 2**63 - 1, 2**63, -(2**63) - 1, 2**200, 0.5, -0.0, 1e308, "", "0",
     "\0", "\ud800", "\U0001f4a9", "\u202e", "a\r\nb", "x" * 1_000_000, "../../etc/passwd",
     "0000-00-00T00:00:00Z", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:60Z",

@@ -53,7 +53,7 @@ def test_the_bytes_are_there_before_the_row_that_promises_them(monkeypatch):
     def dies(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(symbols.DebugFile.objects, "get_or_create", dies)
+    monkeypatch.setattr(DebugFile.objects, "get_or_create", dies)
     kept = []
     monkeypatch.setattr(symbols, "_keep", lambda *arguments: kept.append(arguments))
 
