@@ -99,10 +99,21 @@ def resymbolicate(*, debug_file_id: int) -> None:
 
 @shared_task(base=DjangoTask)
 def process_reports(*, report_pks: Sequence[int]) -> None:
-    """Digest those of the reports that are still free."""
-    limit = len(report_pks)
-    while rows := lease_reports(limit=limit, now=timezone.now(), report_pks=report_pks):
+    """Digest what waits, oldest first, until these reports are done.
+
+    The numbers say that there is work, not which: after a restart thousands of small messages
+    wait, and whoever takes the first of them may as well take a whole batch. The others then find
+    nothing left.
+    """
+    mine = set(report_pks)
+    for _ in range(_BATCHES_IN_A_ROW):
+        rows = lease_reports(limit=BATCH, now=timezone.now())
+        if not rows:
+            return
         process(rows, now=timezone.now())
+        mine -= {row.pk for row in rows}
+        if not mine:
+            return
 
 
 @shared_task(base=DjangoTask)

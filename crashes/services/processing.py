@@ -52,19 +52,15 @@ MAX_LEASES = 6
 _LONGEST = timedelta(minutes=10)
 
 
-def lease_reports(
-    *, limit: int, now: datetime, report_pks: Sequence[int] | None = None
-) -> list[Report]:
-    """Take up to `limit` free reports, oldest first; of `report_pks` only, when given.
+def lease_reports(*, limit: int, now: datetime) -> list[Report]:
+    """Take up to `limit` free reports, oldest first.
 
     One that was tried before comes alone: should it be what ended its worker, it ends no other
     report's work again.
     """
     free = Q(state=Report.State.RECEIVED) & (Q(leased_until=None) | _is_over(now))
     wanted = Report.objects.filter(free | _has_expired(now))
-    if report_pks is not None:
-        wanted = wanted.filter(pk__in=report_pks)
-    elif not wanted.exists():  # looking costs no write lock
+    if not wanted.exists():  # looking costs no write lock
         return []
     lease_id = uuid.uuid4()
     with transaction.atomic():
