@@ -83,7 +83,7 @@ _COUNTED = (
 
 def _locked_issues(issue_ids: set[int]) -> dict[int, Issue]:
     """The issues, locked in the order of their numbers."""
-    wanted = Issue.objects.select_for_update().filter(pk__in=issue_ids).order_by("pk")
+    wanted = Issue.objects.select_for_update(no_key=True).filter(pk__in=issue_ids).order_by("pk")
     return {issue.pk: issue for issue in wanted}
 
 

@@ -47,19 +47,18 @@ class Placement:
 class Placer:
     """Finds the issues of a batch of crashes, or makes them.
 
-    Stacks that were seen before are looked up together; most of a batch is nothing else. Runs
-    inside a transaction.
+    Stacks that were seen before are looked up together; most of a batch is nothing else. The
+    scopes of all others are locked at once and in one order, so that two workers never wait for
+    each other in a circle. Runs inside a transaction.
     """
 
     def __init__(self, batch: Iterable[tuple[GroupingInput, Occurrence]]) -> None:
-        keys: dict[int, set[str]] = defaultdict(set)
-        for item, occurrence in batch:
-            keys[occurrence.program_id].add(item.exact_key)
-        self._known = {
-            (program_id, key): variant
-            for program_id, wanted in keys.items()
-            for key, variant in _known_variants(wanted, program_id).items()
-        }
+        places = [(occurrence.program_id, item) for item, occurrence in batch]
+        self._known = _known_among(places)
+        new = [place for place in places if (place[0], place[1].exact_key) not in self._known]
+        for name in sorted({f"grouping/{program_id}/{item.scope}" for program_id, item in new}):
+            lock_name(name)
+        self._known |= _known_among(new)  # somebody may have been faster
 
     def place(self, item: GroupingInput, occurrence: Occurrence, *, now: datetime) -> Placement:
         """The issue of one crash of the batch, made if it is a new one."""
@@ -84,6 +83,20 @@ class _Known(NamedTuple):
     issue_id: int
 
 
+def _known_among(
+    places: Iterable[tuple[int, GroupingInput]],
+) -> dict[tuple[int, str], _Known]:
+    """The stored ones among stacks of programs, by program and exact key."""
+    keys: dict[int, set[str]] = defaultdict(set)
+    for program_id, item in places:
+        keys[program_id].add(item.exact_key)
+    return {
+        (program_id, key): variant
+        for program_id, wanted in keys.items()
+        for key, variant in _known_variants(wanted, program_id).items()
+    }
+
+
 def _known_variants(exact_keys: Iterable[str], program_id: int) -> dict[str, _Known]:
     rows = StackVariant.objects.filter(
         program_id=program_id, mechanism=CURRENT, exact_key__in=exact_keys
@@ -92,10 +105,6 @@ def _known_variants(exact_keys: Iterable[str], program_id: int) -> dict[str, _Kn
 
 
 def _place_new(item: GroupingInput, occurrence: Occurrence, *, now: datetime) -> Placement:
-    lock_name(f"grouping/{occurrence.program_id}/{item.scope}")
-    known = _known_variants([item.exact_key], occurrence.program_id)
-    if known:  # somebody was faster
-        return _repeat(known[item.exact_key], item)
     candidates, stats = _candidates(item, occurrence.program_id)
     decision = MECHANISM.best_match(item, list(candidates.values()), stats)
     issue_id = _issue_for(item, occurrence, decision, now=now)

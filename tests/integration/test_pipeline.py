@@ -331,3 +331,23 @@ def test_repeats_beyond_the_budget_are_counted_and_not_stored(settings):
     assert Report.objects.filter(issue=issue, is_counted_only=True, state="done").count() == 2
     assert Report.objects.exclude(issue=issue).filter(is_counted_only=False).count() == 2
     assert list(spool().names()) == []
+
+
+def test_locks_of_a_batch_are_taken_in_one_order_before_anything_is_written(monkeypatch):
+    taken = []
+
+    def lock(name):
+        taken.append((name, Issue.objects.count()))
+
+    monkeypatch.setattr("crashes.services.grouping.lock_name", lock)
+    for order in (1, -1):
+        packages = ["com.a", "com.b", "com.c"][::order]
+        stacks = [STACK.replace("com.example.shop", f"{name}.v{order}") for name in packages]
+        accept_reports([upload(stack) for stack in stacks])
+        work()
+
+    first, second = taken[: len(taken) // 2], taken[len(taken) // 2 :]
+    for names in (first, second):
+        assert names == sorted(set(names))
+        assert len({issues for _, issues in names}) == 1
+    assert Issue.objects.count() > 1
