@@ -8,18 +8,19 @@ from typing import Any
 from crashes.symbolication.lookup import Symcache
 
 
-def look_up(symcache: str, addresses: str) -> None:
-    """Look up every address of a file, one per line, and print its frames."""
+def look_up(symcache: str, addresses: str, is_printed: bool) -> None:  # noqa: FBT001  from JSON
+    """Look up every address of a file, one per line; print the frames if so asked."""
     wanted = [int(line, 16) for line in Path(addresses).read_text().split()]
     with Symcache(Path(symcache)) as table:
         answers = table.lookup(wanted)
+    if not is_printed:
+        return
     texts: dict[int, str] = {}  # by identity: frames of one place are one object
     for frames in answers:
         for frame in frames:
             if id(frame) not in texts:
                 texts[id(frame)] = f"{frame.raw_function}\n{frame.file}:{frame.line}\n"
-    lines = ("".join([texts[id(frame)] for frame in frames]) for frames in answers)
-    sys.stdout.write("\n".join(lines))
+        sys.stdout.write("".join([texts[id(frame)] for frame in frames]) + "\n")
 
 
 def look_up_warm(symcache: str, addresses: str) -> dict[str, float]:
