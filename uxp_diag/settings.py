@@ -137,6 +137,16 @@ _SQLITE_OPTIONS = {
     ),
 }
 
+# A server that went silent is given up within seconds, so that uploads go to the spool instead of
+# waiting for it. What DATABASE_URL says beside (sslmode, other timeouts) counts more.
+_POSTGRES_OPTIONS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+
 DATABASE_POOL = env_int("UXP_DATABASE_POOL", 0)
 """Connections of a process on PostgreSQL; the web server sets it, as few serve its many threads."""
 
@@ -146,13 +156,15 @@ _database = environ.Env.db_url_config(
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     _database["OPTIONS"] = _SQLITE_OPTIONS
     _database["CONN_MAX_AGE"] = None
-elif DATABASE_POOL:
-    _pool = {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 3}
-    _database["OPTIONS"] = {"pool": _pool}
-    _database["CONN_MAX_AGE"] = 0
 else:
-    _database["CONN_MAX_AGE"] = 60
-    _database["CONN_HEALTH_CHECKS"] = True
+    _database["OPTIONS"] = {**_POSTGRES_OPTIONS, **_database.get("OPTIONS", {})}
+    if DATABASE_POOL:
+        _pool = {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 3}
+        _database["OPTIONS"]["pool"] = _pool
+        _database["CONN_MAX_AGE"] = 0
+    else:
+        _database["CONN_MAX_AGE"] = 60
+        _database["CONN_HEALTH_CHECKS"] = True
 DATABASES = {"default": _database}
 
 # --- Bell and timetable (Celery, production only) -------------------------------------------

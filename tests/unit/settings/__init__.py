@@ -1,0 +1,1 @@
+"""What the settings make of an environment."""
