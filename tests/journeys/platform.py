@@ -146,7 +146,7 @@ class Platform:
     def is_ready(self):
         try:
             return self.request("GET", "/health/ready").status == 200
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
 
     def wait_until(self, holds, what, *, seconds=PATIENCE_SECONDS):

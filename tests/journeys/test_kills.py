@@ -5,6 +5,7 @@ Clients keep what they were promised in a list; the end state is compared with t
 figures.
 """
 
+import http.client
 import logging
 import os
 import random
@@ -53,7 +54,7 @@ class Client(threading.Thread):
     def _send(self, document):
         try:
             answer = self.platform.upload(self.token, document)
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
         if answer.status >= 500 and answer.status != 503:
             self.problems.append(answer.body)
