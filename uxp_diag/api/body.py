@@ -8,13 +8,19 @@ so upload endpoints read the server's stream themselves:
 Every decoder is pulled for a bounded amount of output at a time, so that a bomb costs one chunk
 of memory and stops at the limit, not after it. gzip may have several members and zstd several
 frames. A second layer of encoding is refused.
+
+A body that is gathered as a whole, because a report is one JSON document, costs four to five times
+its unpacked size until it is stored, and half a MiB on the wire can become a hundred. So beyond
+its first MiB such a body needs room, of which a process has 256 MiB for all its requests; who
+finds none is told to come again. Small bodies, which nearly all are, never wait for large ones.
 """
 
 import re
+import threading
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +33,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from uxp_diag.api.problem import Problem
+from uxp_diag.limits import retry_after
 
 _CHUNK = 64 * 1024
 _MIB = 1 << 20
@@ -37,6 +44,10 @@ _LONGEST_BOUNDARY = 70  # RFC 2046, section 5.1.1
 _MOST_UNREAD_BYTES = 64 * _MIB
 _UNREAD_SECONDS = 10.0
 _READ_BYTES = "uxp.read_bytes"
+_ROOM_BYTES = 256 * _MIB
+_FREE_BYTES = _MIB
+_ROOM_SECONDS = 10.0
+_TAKEN_BYTES = "uxp.taken_bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +73,8 @@ class Part:
 
 
 def read_body(request: HttpRequest, limits: BodyLimits) -> bytes:
-    """The whole unpacked body. Raises Problem 400, 413 or 415."""
-    return b"".join(iterate_body(request, limits))
+    """The whole unpacked body. Raises Problem 400, 413, 415 or 503."""
+    return _gathered(request, iterate_body(request, limits))
 
 
 def read_lines(request: HttpRequest, limits: BodyLimits, *, most: int) -> list[bytes]:
@@ -110,10 +121,63 @@ def iterate_body(request: HttpRequest, limits: BodyLimits) -> Iterator[bytes]:
 
 
 def read_multipart(request: HttpRequest, limits: BodyLimits) -> list[Part]:
-    """The parts of a multipart/form-data body, in order. Raises Problem 400, 413 or 415."""
+    """The parts of a multipart/form-data body, in order. Raises Problem 400, 413, 415 or 503."""
     return [
-        Part(part.name, part.file_name, b"".join(part)) for part in stream_parts(request, limits)
+        Part(part.name, part.file_name, _gathered(request, part))
+        for part in stream_parts(request, limits)
     ]
+
+
+class _Room:
+    """Memory for the large bodies of one process; nobody waits for it."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self._lock = threading.Lock()
+        self._free = size_bytes
+
+    def take(self, size_bytes: int) -> bool:
+        """Take so much, if there is so much."""
+        with self._lock:
+            if size_bytes > self._free:
+                return False
+            self._free -= size_bytes
+            return True
+
+    def give_back(self, size_bytes: int) -> None:
+        """Others may have it again."""
+        with self._lock:
+            self._free += size_bytes
+
+
+_room = _Room(_ROOM_BYTES)
+
+
+def _gathered(request: HttpRequest, chunks: Iterable[bytes]) -> bytes:
+    """All chunks as one. What is beyond the free bytes of a part is counted until `leave_room`."""
+    gathered, size = [], 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > _FREE_BYTES:
+            _take_room(request, len(chunk))
+        gathered.append(chunk)
+    return b"".join(gathered)
+
+
+def _take_room(request: HttpRequest, size_bytes: int) -> None:
+    if not _room.take(size_bytes):
+        raise Problem(
+            503,
+            "intake_unavailable",
+            "Too many large uploads are on their way.",
+            retry=True,
+            headers={"Retry-After": retry_after(_ROOM_SECONDS)},
+        )
+    request.META[_TAKEN_BYTES] = request.META.get(_TAKEN_BYTES, 0) + size_bytes
+
+
+def leave_room(request: HttpRequest) -> None:
+    """The request is answered: what its body took is free again."""
+    _room.give_back(request.META.pop(_TAKEN_BYTES, 0))
 
 
 def stream_parts(request: HttpRequest, limits: BodyLimits) -> Iterator["StreamedPart"]:

@@ -13,10 +13,12 @@ from django.core.handlers.wsgi import WSGIRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from uxp_diag.api import body as reader
 from uxp_diag.api.body import (
     BodyLimits,
     drop_unread,
     iterate_body,
+    leave_room,
     read_body,
     read_multipart,
     stream_parts,
@@ -167,6 +169,41 @@ def test_members_without_end_are_refused(encoding, empty):
         read_body(request(empty * 10_001, encoding=encoding), LIMITS)
 
     assert (caught.value.status_code, caught.value.code) == (413, "body_too_large")
+
+
+@pytest.fixture
+def room(monkeypatch):
+    """Room for 2 MiB, so that tests need no large bodies."""
+    room = reader._Room(2 << 20)
+    monkeypatch.setattr(reader, "_room", room)
+    return room
+
+
+def asked_to_gather(size, *, form):
+    """A request, and what reads it as a whole."""
+    if not form:
+        return request(b"x" * size), read_body
+    return request(multipart(("payload", "p", b"x" * size)), content_type=FORM), read_multipart
+
+
+@pytest.mark.parametrize("form", [False, True])
+def test_large_bodies_share_the_room_there_is(room, form):
+    one, read = asked_to_gather(5 << 19, form=form)
+    other, _ = asked_to_gather(5 << 19, form=form)
+    small, _ = asked_to_gather(1 << 20, form=form)
+
+    read(one, BodyLimits())
+    with pytest.raises(Problem) as caught:
+        read(other, BodyLimits())
+    read(small, BodyLimits())
+    for done in (one, other, small, small):
+        leave_room(done)
+    again, _ = asked_to_gather(5 << 19, form=form)
+    read(again, BodyLimits())
+
+    assert (caught.value.status_code, caught.value.code) == (503, "intake_unavailable")
+    assert caught.value.retry
+    assert caught.value.headers["Retry-After"]
 
 
 def test_a_body_that_ends_early_may_be_sent_again():
