@@ -3,6 +3,8 @@
 This is the only place that knows which server runs; see docs/adr/0004.
 """
 
+import os
+import resource
 import sys
 
 from django.conf import settings
@@ -11,6 +13,31 @@ APPLICATION = "uxp_diag.wsgi:application"
 
 POOL_SIZE = 12
 """Connections to PostgreSQL per web process; request threads hold one only while they query."""
+
+
+_MOST_OPEN_FILES = 65_536
+_DEFAULTS = {
+    "UXP_DATABASE_POOL": str(POOL_SIZE),
+    # Else glibc learns from large bodies to keep their memory, once per thread's arena.
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 20),
+}
+
+
+def web_environment() -> dict[str, str]:
+    """What the server wants in its environment, where that does not say otherwise."""
+    return {name: os.environ.get(name) or value for name, value in _DEFAULTS.items()}
+
+
+def allow_open_files() -> None:
+    """Let this process and those it starts open as many files as the machine allows.
+
+    A slow phone holds a socket and, on SQLite, a database file; the usual 1,024 are less than two
+    for each of the server's threads.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def web_command(*, host: str, port: int, application: str = APPLICATION) -> list[str]:

@@ -1,5 +1,6 @@
 """The embedded platform's command: its data folder, and the children it looks after."""
 
+import subprocess
 import sys
 
 import pytest
@@ -8,6 +9,7 @@ from django.core.management.base import CommandError
 
 from crashes.management.commands import serve
 from crashes.management.supervisor import Child, Supervisor
+from crashes.management.webserver import web_environment
 
 
 @pytest.fixture
@@ -67,3 +69,23 @@ def test_a_child_that_is_not_kept_tells_how_it_ended(capfd):
     assert child.exit_code == 3
     assert "whispered" in capfd.readouterr().out
     assert "whispered" not in " ".join(child.command)
+
+
+def test_the_web_server_may_open_more_files_than_a_shell():
+    code = (
+        "import resource as r; _, hard = r.getrlimit(r.RLIMIT_NOFILE);"
+        "r.setrlimit(r.RLIMIT_NOFILE, (256, hard));"
+        "from crashes.management.webserver import allow_open_files; allow_open_files();"
+        "print(r.getrlimit(r.RLIMIT_NOFILE)[0] == min(hard, 65_536))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "True"
+
+
+def test_the_environment_of_the_web_server_can_be_overruled(monkeypatch):
+    monkeypatch.setenv("UXP_DATABASE_POOL", "3")
+
+    assert web_environment()["UXP_DATABASE_POOL"] == "3"
+    assert int(web_environment()["MALLOC_MMAP_THRESHOLD_"]) > 0

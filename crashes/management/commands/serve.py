@@ -21,7 +21,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from crashes.management.supervisor import Child, Supervisor
-from crashes.management.webserver import web_command
+from crashes.management.webserver import allow_open_files, web_command, web_environment
 from devices.services.access import (
     ensure_user,
     get_or_create_ingest_key,
@@ -71,7 +71,10 @@ class Command(BaseCommand):
     def _run(self, host: str, port: int, *, is_demo: bool) -> None:
         supervisor = Supervisor(report=self._say)
         supervisor.watch_signals()
-        supervisor.add(Child("web server", web_command(host=host, port=port)))
+        allow_open_files()
+        supervisor.add(
+            Child("web server", web_command(host=host, port=port), environment=web_environment())
+        )
         for number in range(settings.EMBEDDED_WORKERS):
             reconcile = ["--reconcile"] if number == 0 else []
             supervisor.add(Child(f"worker {number + 1}", _manage("work", *reconcile)))

@@ -7,7 +7,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from crashes.management.webserver import APPLICATION, POOL_SIZE, web_command
+from crashes.management.webserver import (
+    APPLICATION,
+    allow_open_files,
+    web_command,
+    web_environment,
+)
 
 
 class Command(BaseCommand):
@@ -27,7 +32,5 @@ class Command(BaseCommand):
         command = web_command(
             host=options["host"], port=options["port"], application=options["application"]
         )
-        os.environ.setdefault("UXP_DATABASE_POOL", str(POOL_SIZE))
-        # Else glibc learns from large bodies to keep their memory, once per thread's arena.
-        os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(1 << 20))
-        os.execv(command[0], command)  # noqa: S606  no shell is wanted
+        allow_open_files()
+        os.execve(command[0], command, {**os.environ, **web_environment()})  # noqa: S606  no shell is wanted
