@@ -4,13 +4,16 @@ import io
 
 import pytest
 from django.core.management import call_command
+from django.test import Client
 
 from crashes.models import DebugFile, MissingDebugFile, Report
 from crashes.services import symbols
 from crashes.services.acceptance import accept_reports
 from crashes.services.symbol_tables import debug_file_path, prepare_debug_file
 from crashes.services.symbols import DebugFileRefused, register_debug_file
+from tests.factories import make_program, make_user
 from tests.integration.test_pipeline import NOW, upload, work
+from uxp_diag.roles import Role
 
 SYM = b"MODULE Linux arm64 %s libodd.so\nFILE 0 a.c\nFUNC 1000 20 0 odd\n1000 20 1 0\n"
 TOMBSTONE = """*** *** *** *** *** *** *** *** *** *** *** *** *** *** *** ***
@@ -98,3 +101,25 @@ def test_what_no_build_id_looks_like_is_not_missed():
 
     assert Report.objects.get().state == Report.State.DONE
     assert list(MissingDebugFile.objects.values_list("build_id", flat=True)) == ["aabbccdd"]
+
+
+def test_a_session_uploads_with_its_token_in_the_header():
+    program = make_program()
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(make_user(Role.ADMIN, programs=[program]))
+    client.get("/")
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.sym"\r\n\r\n'
+        + SYM % (b"A" * 33) + b"\r\n--b--\r\n"
+    )  # fmt: skip
+
+    def post(**headers):
+        path, kind = "/api/v1/debug-files/", "multipart/form-data; boundary=b"
+        return client.post(path, body, content_type=kind, headers=headers)
+
+    without = post()
+    answer = post(**{"X-CSRFToken": client.cookies["csrftoken"].value})
+
+    assert (without.status_code, without.json()["code"]) == (403, "not_allowed")
+    assert answer.status_code == 201
+    assert DebugFile.objects.get().program_id == program.pk
