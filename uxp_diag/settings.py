@@ -294,5 +294,7 @@ LOGGING = {
         # Request lines hold query strings, and those hold keys; we log our own.
         "django.request": {"level": "ERROR"},
         "django.server": {"level": "ERROR"},
+        # It would write whatever a stranger sends as Host; our own line does without.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }

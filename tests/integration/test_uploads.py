@@ -487,3 +487,11 @@ def test_a_clock_that_is_off_is_set_right(send, device_token, behind, boots, min
     stored = Report.objects.get()
     assert abs(stored.occurred_at - happened) <= timedelta(minutes=minutes_off, seconds=5)
     assert answer.json()["server_time"]
+
+
+def test_what_a_stranger_calls_our_host_is_not_logged(client, caplog):
+    answer = client.post("/api/v1/reports/", headers={"Host": f"evil{IMEI}"})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert IMEI not in caplog.text
+    assert "UXP_ALLOWED_HOSTS" in caplog.text

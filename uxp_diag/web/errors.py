@@ -9,6 +9,7 @@ import logging
 import secrets
 import sys
 
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -43,6 +44,8 @@ _WORDS = {
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """400: the request makes no sense to us."""
     detail = "The address or the form holds something that cannot be used."
+    if isinstance(exception, DisallowedHost):
+        logger.warning("a request names a host that is not among UXP_ALLOWED_HOSTS")
     if isinstance(exception, Problem):
         detail = exception.detail
     return _answer(request, 400, "bad_request", detail)
