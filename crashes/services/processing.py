@@ -252,7 +252,7 @@ def fill_row(row: Report, crash: Crash) -> None:
 
 
 def _content(item: Digested, receipt: dict[str, Any]) -> ReportContent:
-    raw, raw_blob = _keep_raw(item.leased.payload)
+    raw, raw_blob = _keep_raw(item.leased.row, item.leased.payload)
     return ReportContent(
         report_id=item.leased.row.pk,
         envelope=item.leased.envelope,
@@ -283,12 +283,16 @@ _CONTENT_FIELDS = (
 )
 
 
-def _keep_raw(payload: bytes) -> tuple[bytes | None, str]:
-    """The raw payload in the row when small, else the key of its blob."""
+def _keep_raw(row: Report, payload: bytes) -> tuple[bytes | None, str]:
+    """The raw payload in the row when small, else the key of its blob.
+
+    A report has one key: should storing fail, the next try writes over it, and no blob is left
+    that no row names.
+    """
     packed = zstandard.compress(payload)
     if len(packed) <= INLINE_RAW_BYTES:
         return packed, ""
-    key = blobs().new_key("payloads")
+    key = f"payloads/{row.pk % 256:02x}/{row.pk}"
     blobs().put(key, payload)
     return None, key
 
@@ -328,7 +332,7 @@ def _keep_quarantined(row: Report) -> None:
         header, payload, _ = decode_record(data)
     except (OSError, DamagedSpool):
         header, payload = {"envelope": {"payload": {"format": "none"}}}, b""
-    raw, raw_blob = _keep_raw(payload)
+    raw, raw_blob = _keep_raw(row, payload)
     ReportContent.objects.update_or_create(
         report_id=row.pk,
         defaults={

@@ -1,18 +1,20 @@
 """From the door to the issue, on the real database, sandbox and spool."""
 
 import json
+import random
 import uuid
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.conf import settings
 from django.db import DataError
 from django.utils import timezone
 
 from crashes.intake.report import decode_report, payload_bytes
 from crashes.intake.spool_record import encode_record
 from crashes.models import Issue, IssueTally, Report, ReportContent
-from crashes.services import acceptance
+from crashes.services import acceptance, processing
 from crashes.services.acceptance import Acceptance, Upload, accept_reports, adopt_spool_file, spool
 from crashes.services.processing import MAX_LEASES, lease_reports, list_unannounced, process_reports
 from crashes.services.reconciling import reconcile
@@ -351,3 +353,21 @@ def test_locks_of_a_batch_are_taken_in_one_order_before_anything_is_written(monk
         assert names == sorted(set(names))
         assert len({issues for _, issues in names}) == 1
     assert Issue.objects.count() > 1
+
+
+def test_a_store_that_fails_leaves_no_payload_behind(monkeypatch):
+    accept_reports([upload(STACK + random.Random(1).randbytes(40_000).hex())])
+    update_rows = processing.update_rows
+    failures = iter([DataError("once")])
+
+    def fail_once(*arguments, **more):
+        if error := next(failures, None):
+            raise error
+        update_rows(*arguments, **more)
+
+    monkeypatch.setattr(processing, "update_rows", fail_once)
+    work()
+    work(NOW + timedelta(minutes=1))
+
+    assert Report.objects.get().state == Report.State.DONE
+    assert len([path for path in settings.BLOB_DIR.rglob("*") if path.is_file()]) == 1
