@@ -7,7 +7,6 @@ version of an app the mappings of the upload belong to.
 """
 
 import re
-import tempfile
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -25,6 +24,7 @@ from crashes.selectors.debug_files import (
     count_missing_debug_files,
     list_missing_debug_files,
 )
+from crashes.services.blobs import incoming_file
 from crashes.services.debug_archives import ArchiveEntry, is_archive, register_archive
 from crashes.services.symbols import DebugFileRefused, name_mapping, register_debug_file
 from crashes.tasks import ring_symbols
@@ -36,7 +36,6 @@ from uxp_diag.viewer import Viewer
 
 _GIB = 1 << 30
 DEBUG_FILE_LIMITS = BodyLimits(wire_bytes=2 * _GIB, unpacked_bytes=2 * _GIB, ratio=200, parts=1000)
-_IN_MEMORY_BYTES = 1 << 20
 _APP_FIELDS = ("package", "version_code")
 _MAX_FIELD_BYTES = 300
 
@@ -95,7 +94,7 @@ class DebugFileUploadView(APIView):
             elif part.file_name is None and part.name != "file":
                 part.drain()
             else:
-                with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as holder:
+                with incoming_file() as holder:
                     for chunk in part:
                         holder.write(chunk)
                     holder.seek(0)

@@ -1,6 +1,7 @@
 """The store of debug files: what it keeps, and what happens when something is not there."""
 
 import io
+from pathlib import Path
 
 import pytest
 from django.core.management import call_command
@@ -9,11 +10,12 @@ from django.test import Client
 from crashes.models import DebugFile, MissingDebugFile, Report
 from crashes.services import symbols
 from crashes.services.acceptance import accept_reports
+from crashes.services.blobs import incoming_file
 from crashes.services.symbol_tables import debug_file_path, prepare_debug_file
 from crashes.services.symbols import DebugFileRefused, register_debug_file
-from tests.factories import make_program, make_user
+from tests.factories import make_api_token, make_program, make_user
 from tests.integration.test_pipeline import NOW, upload, work
-from uxp_diag.roles import Role
+from uxp_diag.roles import Role, Scope
 
 SYM = b"MODULE Linux arm64 %s libodd.so\nFILE 0 a.c\nFUNC 1000 20 0 odd\n1000 20 1 0\n"
 TOMBSTONE = """*** *** *** *** *** *** *** *** *** *** *** *** *** *** *** ***
@@ -123,3 +125,28 @@ def test_a_session_uploads_with_its_token_in_the_header():
     assert (without.status_code, without.json()["code"]) == (403, "not_allowed")
     assert answer.status_code == 201
     assert DebugFile.objects.get().program_id == program.pk
+
+
+def test_a_large_upload_goes_to_the_disk_of_the_blobs(settings):
+    with incoming_file() as file:
+        file.write(b"x" * (2 << 20))
+        file.flush()
+        folder = Path(f"/proc/self/fd/{file.fileno()}").readlink().parent
+
+    assert folder == settings.BLOB_DIR / "incoming"
+
+
+def test_a_full_disk_asks_to_come_again(client, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("crashes.api.debug_files.incoming_file", full)
+    token = make_api_token(make_program(), Scope.SYMBOLS)
+    headers = {"Authorization": f"Bearer {token}"}
+
+    answer = client.post(
+        "/api/v1/debug-files/", b"x", content_type="application/octet-stream", headers=headers
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "intake_unavailable")
+    assert answer.json()["retry"] is True

@@ -5,6 +5,7 @@ succeed later; `ref` is in our log beside the cause. Nothing of the request is r
 identifier can leak through an error.
 """
 
+import errno
 import logging
 import secrets
 from collections.abc import Mapping
@@ -75,6 +76,10 @@ _CODES = {
 }
 
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE})
+"""A disk without room, or a process or machine without descriptors."""
+
+
 def problem_document(
     *, status_code: int, code: str, detail: str, retry: bool, ref: str
 ) -> dict[str, Any]:
@@ -120,6 +125,17 @@ def problem_handler(error: Exception, context: Mapping[str, Any]) -> Response | 
                 503,
                 "database_away",
                 "The database does not answer.",
+                retry=True,
+                headers={"Retry-After": "30"},
+            )
+        )
+    if isinstance(error, OSError) and error.errno in _FULL:
+        logger.error("no room: %s", error.strerror)
+        return problem_response(
+            Problem(
+                503,
+                "intake_unavailable",
+                "There is no room to store anything.",
                 retry=True,
                 headers={"Retry-After": "30"},
             )

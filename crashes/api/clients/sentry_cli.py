@@ -12,7 +12,6 @@ bundles are not kept; `accept` does not offer it, but version 3 sends them all t
 error would fail a build whose debug files are safe.
 """
 
-import tempfile
 import zlib
 from collections.abc import Iterator
 from typing import Any, Final
@@ -31,6 +30,7 @@ from crashes.api.debug_files import (
     take_debug_files,
 )
 from crashes.selectors.debug_files import has_debug_file
+from crashes.services.blobs import incoming_file
 from crashes.services.chunks import (
     CHUNK_BYTES,
     MAX_PENDING_BYTES,
@@ -61,7 +61,6 @@ CHUNK_LIMITS: Final = BodyLimits(
 QUESTION_LIMITS: Final = BodyLimits(wire_bytes=8 * _MIB, unpacked_bytes=16 * _MIB)
 _MAX_FILES = 1000
 _MAX_FILE_BYTES = 2 << 30
-_IN_MEMORY_BYTES = _MIB
 _NO_SOURCES = "Source bundles are not kept."
 _NOT_STORED = "Releases are what devices report; nothing was stored."
 
@@ -165,7 +164,7 @@ class DebugFilesView(CliView):
         for part in stream_parts(request._request, DEBUG_FILE_LIMITS):
             if part.file_name is None and part.name != "file":
                 continue
-            with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as holder:
+            with incoming_file() as holder:
                 for chunk in part:
                     holder.write(chunk)
                 holder.seek(0)
