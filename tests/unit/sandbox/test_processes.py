@@ -83,9 +83,22 @@ def test_a_killed_server_is_replaced(own_sandbox):
     assert first not in children_of(os.getpid())
 
 
+def child_of(server: int | None) -> int:
+    """A child of the server, as soon as there is one."""
+    found: list[int] = []
+
+    def look() -> bool:
+        found.extend(children_of(server))
+        return bool(found)
+
+    assert eventually(look)
+    return found[0]
+
+
 def test_the_job_of_a_killed_server_fails_and_its_child_dies(own_sandbox):
     own_sandbox.run(f"{JOBS}:pid")
     server = own_sandbox.server_pid
+    assert eventually(lambda: not children_of(server))  # the first job's child is gone
     seen: list[SandboxFailure] = []
 
     def work() -> None:
@@ -96,8 +109,7 @@ def test_the_job_of_a_killed_server_fails_and_its_child_dies(own_sandbox):
 
     worker = threading.Thread(target=work)
     worker.start()
-    assert eventually(lambda: bool(children_of(server)))
-    child = next(iter(children_of(server)))
+    child = child_of(server)
     os.kill(server, signal.SIGKILL)
     worker.join()
 
@@ -133,8 +145,7 @@ def test_nothing_survives_the_owner(number):
     owner = subprocess.Popen([sys.executable, "-c", OWNER], stdout=-1, stderr=-3, text=True)
     assert owner.stdout is not None
     server = int(owner.stdout.readline())
-    assert eventually(lambda: bool(children_of(server)))
-    child = next(iter(children_of(server)))
+    child = child_of(server)
 
     owner.send_signal(number)
     owner.communicate()
