@@ -20,6 +20,7 @@ from crashes.services.processing import MAX_LEASES, lease_reports, list_unannoun
 from crashes.services.reconciling import reconcile
 from crashes.tasks import process_reports as ring_for_reports
 from devices.models import Device, Program
+from uxp_diag.db import update_rows
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 STACK = """java.lang.IllegalStateException: not attached
@@ -357,7 +358,6 @@ def test_locks_of_a_batch_are_taken_in_one_order_before_anything_is_written(monk
 
 def test_a_store_that_fails_leaves_no_payload_behind(monkeypatch):
     accept_reports([upload(STACK + random.Random(1).randbytes(40_000).hex())])
-    update_rows = processing.update_rows
     failures = iter([DataError("once")])
 
     def fail_once(*arguments, **more):

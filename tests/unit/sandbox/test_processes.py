@@ -85,6 +85,7 @@ def test_a_killed_server_is_replaced(own_sandbox):
 
 def child_of(server: int | None) -> int:
     """A child of the server, as soon as there is one."""
+    assert server is not None
     found: list[int] = []
 
     def look() -> bool:
