@@ -3,11 +3,12 @@
 This is the only place that knows which server runs; see docs/adr/0004.
 """
 
-import os
 import resource
 import sys
 
 from django.conf import settings
+
+from uxp_diag.env import env_str
 
 APPLICATION = "uxp_diag.wsgi:application"
 
@@ -25,7 +26,7 @@ _DEFAULTS = {
 
 def web_environment() -> dict[str, str]:
     """What the server wants in its environment, where that does not say otherwise."""
-    return {name: os.environ.get(name) or value for name, value in _DEFAULTS.items()}
+    return {name: env_str(name, value) for name, value in _DEFAULTS.items()}
 
 
 def allow_open_files() -> None:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from crashes.intake.report import decode_report, payload_bytes
 from crashes.intake.spool_record import encode_record
 from crashes.models import Issue, IssueTally, Report, ReportContent
-from crashes.services import acceptance, processing
+from crashes.services import acceptance
 from crashes.services.acceptance import Acceptance, Upload, accept_reports, adopt_spool_file, spool
 from crashes.services.processing import MAX_LEASES, lease_reports, list_unannounced, process_reports
 from crashes.services.reconciling import reconcile
@@ -365,7 +365,7 @@ def test_a_store_that_fails_leaves_no_payload_behind(monkeypatch):
             raise error
         update_rows(*arguments, **more)
 
-    monkeypatch.setattr(processing, "update_rows", fail_once)
+    monkeypatch.setattr("crashes.services.processing.update_rows", fail_once)
     work()
     work(NOW + timedelta(minutes=1))
 

@@ -33,4 +33,6 @@ class Command(BaseCommand):
             host=options["host"], port=options["port"], application=options["application"]
         )
         allow_open_files()
-        os.execve(command[0], command, {**os.environ, **web_environment()})  # noqa: S606  no shell is wanted
+        for name, value in web_environment().items():
+            os.environ.setdefault(name, value)
+        os.execv(command[0], command)  # noqa: S606  no shell is wanted
