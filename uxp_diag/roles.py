@@ -3,6 +3,8 @@
 A scope is the unit of permission; a role is a set of scopes. A view names the scope it needs and
 never a role. `RAW_PAYLOAD` is apart from `READ` because what a device sent may hold more than the
 crash; `ADMIN` does not include it: running the platform is no reason to read people's data.
+`DEBUG_FILES` fetches what `SYMBOLS` uploads: it ends up in the environment of a debugger, so it can
+do nothing else, and no role needs it.
 """
 
 from enum import StrEnum
@@ -15,6 +17,7 @@ class Scope(StrEnum):
     TRIAGE = "triage"
     RAW_PAYLOAD = "raw_payload"
     SYMBOLS = "symbols"
+    DEBUG_FILES = "debug_files"
     RELEASES = "releases"
     PRIVACY = "privacy"
     ADMIN = "admin"
@@ -42,7 +45,15 @@ ROLE_SCOPES: dict[Role, frozenset[Scope]] = {
 }
 
 TOKEN_SCOPES = frozenset(
-    {Scope.READ, Scope.TRIAGE, Scope.SYMBOLS, Scope.RELEASES, Scope.PRIVACY, Scope.ADMIN}
+    {
+        Scope.READ,
+        Scope.TRIAGE,
+        Scope.SYMBOLS,
+        Scope.DEBUG_FILES,
+        Scope.RELEASES,
+        Scope.PRIVACY,
+        Scope.ADMIN,
+    }
 )
 """What an API token may hold."""
 

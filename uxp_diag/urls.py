@@ -19,6 +19,7 @@ urlpatterns = [
     path("api/v1/", include("devices.api.urls")),
     path("api/v1/", include("crashes.api.urls")),
     path("api/", include("crashes.api.clients.urls")),
+    path("debuginfod/", include("crashes.api.debuginfod_urls")),
     path("", include("crashes.web.urls")),
 ]
 

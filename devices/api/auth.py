@@ -3,6 +3,7 @@
 `request.auth` is a `Sender` behind upload endpoints and a `Viewer` behind staff endpoints.
 """
 
+import base64
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
@@ -26,6 +27,8 @@ from devices.selectors.access import (
 )
 from uxp_diag.viewer import Viewer
 
+_MAX_HEADER = 4096
+
 _memory = SenderMemory()
 
 
@@ -36,6 +39,26 @@ def bearer(request: Request, prefix: str) -> str | None:
     if scheme.lower() != "bearer" or not value.startswith(prefix):
         return None
     return value
+
+
+def basic_password(request: Request) -> str | None:
+    """The password of a Basic credential (RFC 7617), which is an API token; None for none."""
+    scheme, _, value = request.headers.get("Authorization", "")[:_MAX_HEADER].partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        _, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return password
+
+
+def viewer_behind(token: str) -> tuple[AnonymousUser, Viewer]:
+    """The viewer of an API token. Raises AuthenticationFailed."""
+    viewer = find_viewer_by_api_token(token, now=timezone.now())
+    if viewer is None:
+        raise AuthenticationFailed("This API token is unknown, revoked or expired.")
+    return AnonymousUser(), viewer
 
 
 class IngestKeyAuthentication(BaseAuthentication):
@@ -82,17 +105,29 @@ class ApiTokenAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[AnonymousUser, Viewer] | None:
         """The viewer behind the token."""
         token = bearer(request, API_PREFIX)
-        if token is None:
-            return None
-        viewer = find_viewer_by_api_token(token, now=timezone.now())
-        if viewer is None:
-            raise AuthenticationFailed("This API token is unknown, revoked or expired.")
-        return AnonymousUser(), viewer
+        return None if token is None else viewer_behind(token)
 
     def authenticate_header(self, request: Request) -> str:
         """The challenge of a 401."""
         del request
         return "Bearer"
+
+
+class TokenAsPasswordAuthentication(ApiTokenAuthentication):
+    """An API token as a bearer, or as the password of `https://any:uxpa_…@host/`.
+
+    For programs that know no bearer but understand an address with a password in it.
+    """
+
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, Viewer] | None:
+        """The viewer behind the token."""
+        password = basic_password(request)
+        return super().authenticate(request) if password is None else viewer_behind(password)
+
+    def authenticate_header(self, request: Request) -> str:
+        """The challenge of a 401."""
+        del request
+        return 'Basic realm="uxp_diag", charset="UTF-8"'
 
 
 class SessionAuthentication(DjangoSessionAuthentication):

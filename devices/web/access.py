@@ -38,6 +38,7 @@ _WORDS = {
     Scope.TRIAGE: "change issues",
     Scope.RAW_PAYLOAD: "see raw payloads",
     Scope.SYMBOLS: "upload debug files",
+    Scope.DEBUG_FILES: "fetch debug files",
     Scope.RELEASES: "decide about releases",
     Scope.PRIVACY: "handle requests about personal data",
     Scope.ADMIN: "administer the platform",
