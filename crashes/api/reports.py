@@ -1,6 +1,7 @@
 """`reports/`: devices hand reports in, staff look at them."""
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -19,10 +20,12 @@ from crashes.api.staff import (
 )
 from crashes.api.uploads import ReportUploadView
 from crashes.selectors.reports import (
+    Companion,
     Content,
     ReportRow,
     get_report,
     get_report_content,
+    list_companions,
     list_reports,
 )
 from crashes.stack import CrashKind, FrameStatus, to_json
@@ -113,6 +116,14 @@ class ReportSchema(serializers.Serializer):
     failure = FailureSchema(allow_null=True)
     crash = CrashSchema(allow_null=True)
     grouping = GroupingSchema(allow_null=True)
+    evidence_of = serializers.UUIDField(
+        allow_null=True,
+        help_text="The report that shows the same occurrence better and is counted in its place.",
+    )
+    evidence = serializers.ListField(
+        child=serializers.UUIDField(),
+        help_text="Further reports of the same occurrence, which are counted with this one.",
+    )
 
 
 class ReportItemSchema(serializers.Serializer):
@@ -129,6 +140,7 @@ class ReportItemSchema(serializers.Serializer):
     os_build = serializers.CharField(allow_null=True)
     package = serializers.CharField(allow_null=True)
     version_name = serializers.CharField(allow_null=True)
+    evidence_of = serializers.UUIDField(allow_null=True)
 
 
 class ReportPageSchema(serializers.Serializer):
@@ -185,7 +197,8 @@ class ReportView(StaffView):
         """One report with its crash and the reason for its issue."""
         row = get_report(viewer=viewer_in(request), report_id=report_id)
         content = get_report_content(viewer=viewer_in(request), report_pk=row.pk)
-        return Response(_report_document(row, content))
+        companions = list_companions(viewer=viewer_in(request), report_pk=row.pk)
+        return Response(_report_document(row, content, companions))
 
 
 def report_item(row: ReportRow) -> dict[str, Any]:
@@ -197,6 +210,7 @@ def report_item(row: ReportRow) -> dict[str, Any]:
         "os_build": row.os_build or None,
         "package": row.package or None,
         "version_name": row.version_name or None,
+        "evidence_of": row.evidence_of,
     }
 
 
@@ -211,7 +225,9 @@ def _heading(row: ReportRow) -> dict[str, Any]:
     }
 
 
-def _report_document(row: ReportRow, content: Content | None) -> dict[str, Any]:
+def _report_document(
+    row: ReportRow, content: Content | None, companions: Sequence[Companion]
+) -> dict[str, Any]:
     failure = {"code": row.failure_code, "detail": row.failure_detail}
     return {
         **_heading(row),
@@ -219,4 +235,6 @@ def _report_document(row: ReportRow, content: Content | None) -> dict[str, Any]:
         "failure": failure if row.state == "quarantined" else None,
         "crash": to_json(content.crash) if content and content.crash else None,
         "grouping": content.grouping if content else None,
+        "evidence_of": row.evidence_of,
+        "evidence": [one.report_id for one in companions if row.evidence_of is None],
     }

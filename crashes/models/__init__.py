@@ -12,7 +12,7 @@ from crashes.models.issue import (
     IssueTally,
     TriageEvent,
 )
-from crashes.models.report import Report, ReportContent
+from crashes.models.report import OccurrenceMark, Report, ReportContent
 
 __all__ = [
     "AppMapping",
@@ -26,6 +26,7 @@ __all__ = [
     "IssueRedirect",
     "IssueTally",
     "MissingDebugFile",
+    "OccurrenceMark",
     "Report",
     "ReportContent",
     "StackVariant",

@@ -5,6 +5,9 @@ follows by itself is awaiting it before that. A lease on a done report says that
 again, because symbols came late. The row is written in the same breath as the spool file and before
 the 202; whoever holds the lease works on it; nothing else, not Celery and not Redis, knows more
 than this row.
+
+Several reports may tell of one occurrence. One of them is its lead; the others are evidence of it:
+in the same issue with the same variant, and in no count. What counts reports filters by `COUNTED`.
 """
 
 import uuid
@@ -13,6 +16,9 @@ from django.db import models
 
 NO_DEVICE = uuid.UUID(int=0)
 """The device id of reports from clients without enrollment: they are tied to no person."""
+
+COUNTED = models.Q(evidence_of=None)
+"""Reports that stand for an occurrence each."""
 
 
 class Report(models.Model):
@@ -60,6 +66,9 @@ class Report(models.Model):
     )
     parser_version = models.PositiveSmallIntegerField(default=0)
     is_counted_only = models.BooleanField(default=False)
+    evidence_of = models.ForeignKey(
+        "self", models.CASCADE, null=True, related_name="evidence", db_index=False
+    )
 
     class Meta:
         constraints = [
@@ -83,10 +92,48 @@ class Report(models.Model):
             models.Index(
                 fields=["spool_file"], name="report_spool", condition=~models.Q(spool_file="")
             ),
+            models.Index(
+                fields=["evidence_of"],
+                name="report_evidence",
+                condition=models.Q(evidence_of__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"report {self.report_id} ({self.state})"
+
+
+class OccurrenceMark(models.Model):
+    """What tells the occurrence of an enrolled device's report from others: see intake.occurrences.
+
+    Only reports that may be joined with others have one.
+    """
+
+    report = models.OneToOneField(Report, models.CASCADE, primary_key=True, related_name="mark")
+    device_id = models.UUIDField()
+    kind = models.CharField(max_length=20)
+    source = models.CharField(max_length=24)
+    pid = models.BigIntegerField(null=True)
+    tid = models.BigIntegerField(null=True)
+    process = models.CharField(max_length=200, blank=True)
+    cause = models.CharField(max_length=200, blank=True)
+    message_key = models.CharField(max_length=16, blank=True)
+    occurred_at = models.DateTimeField()
+    dumped_at = models.DateTimeField(null=True)
+    rank = models.PositiveSmallIntegerField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["device_id", "pid"], name="mark_by_pid"),
+            models.Index(
+                fields=["device_id", "occurred_at"],
+                name="mark_by_moment",
+                condition=models.Q(kind="java_crash"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source} of report {self.report_id}"
 
 
 class ReportContent(models.Model):

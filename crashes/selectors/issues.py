@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Count, QuerySet, Sum
 
 from crashes.models import Issue, IssueRedirect, IssueTally, Report
+from crashes.models.report import COUNTED
 from crashes.selectors.keyset import Order, find_order, take_page
 from crashes.selectors.matching import issues_matching
 from crashes.selectors.reports import ReportRow, report_row
@@ -183,8 +184,8 @@ def issue_days(
 def list_issue_reports(
     *, viewer: Viewer, issue_id: int, cursor: str | None = None, size: int = DEFAULT_SIZE
 ) -> Page[ReportRow]:
-    """A page of the reports of an issue, latest first. Raises Problem 400 for the cursor."""
-    rows = Report.objects.filter(program_id__in=viewer.program_ids, issue_id=issue_id)
+    """A page of the reports that an issue counts, latest first. Raises Problem 400 for the cursor."""
+    rows = Report.objects.filter(COUNTED, program_id__in=viewer.program_ids, issue_id=issue_id)
     page = take_page(rows.select_related("issue"), order=_REPORT_ORDER, cursor=cursor, size=size)
     return Page([report_row(report) for report in page.items], page.next_cursor)
 

@@ -13,7 +13,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 
 from crashes.models import Report, ReportContent
-from crashes.models.report import NO_DEVICE
+from crashes.models.report import COUNTED, NO_DEVICE
 from crashes.selectors.keyset import Order, take_page
 from crashes.selectors.matching import reports_matching
 from crashes.stack import Crash, from_json
@@ -40,7 +40,8 @@ class ReportRow:
     """One report without its content. `device_id` is None for clients without enrollment.
 
     `state` is received, processing, done or quarantined. `fingerprint` is mechanism and exact
-    key; it is only known to `get_report`, and None while the report is not done.
+    key; it is only known to `get_report`, and None while the report is not done. `evidence_of` is
+    the report that shows the same occurrence better and is counted in place of this one.
     """
 
     pk: int
@@ -65,6 +66,17 @@ class ReportRow:
     attempts: int
     failure_code: str
     failure_detail: str
+    evidence_of: uuid.UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """Another report of the same occurrence. `source` says in which form it came."""
+
+    report_id: uuid.UUID
+    source: str
+    received_at: datetime
+    is_lead: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +102,30 @@ class RawPayload:
 def get_report(*, viewer: Viewer, report_id: uuid.UUID) -> ReportRow:
     """One report; the newest, should several devices share an id. Raises Report.DoesNotExist."""
     rows = Report.objects.filter(program_id__in=viewer.program_ids, report_id=report_id)
-    found = rows.select_related("issue", "variant").order_by("-received_at", "-pk").first()
+    found = (
+        rows.select_related("issue", "variant", "evidence_of")
+        .order_by("-received_at", "-pk")
+        .first()
+    )
     if found is None:
         raise Report.DoesNotExist
     variant = found.variant
     fingerprint = f"{variant.mechanism}:{variant.exact_key}" if variant else None
     return report_row(found, fingerprint=fingerprint)
+
+
+def list_companions(*, viewer: Viewer, report_pk: int) -> tuple[Companion, ...]:
+    """The other reports of a report's occurrence: its lead first, then further evidence."""
+    rows = Report.objects.filter(program_id__in=viewer.program_ids)
+    own = rows.filter(pk=report_pk).values_list("evidence_of", flat=True).first()
+    lead = own or report_pk
+    found = rows.filter(Q(pk=lead) | Q(evidence_of=lead)).exclude(pk=report_pk)
+    names = found.values_list("report_id", "mark__source", "received_at", "evidence_of")
+    companions = [
+        Companion(report_id, source or "", received_at, is_lead=evidence_of is None)
+        for report_id, source, received_at, evidence_of in names.order_by("pk")
+    ]
+    return tuple(sorted(companions, key=lambda one: not one.is_lead))
 
 
 def get_report_content(*, viewer: Viewer, report_pk: int) -> Content | None:
@@ -116,7 +146,7 @@ def get_report_content(*, viewer: Viewer, report_pk: int) -> Content | None:
 def get_latest_report(*, viewer: Viewer, issue_id: int) -> ReportRow | None:
     """The report of an issue that shows it best: the latest that is done; None without any."""
     rows = Report.objects.filter(
-        program_id__in=viewer.program_ids, issue_id=issue_id, state=Report.State.DONE
+        COUNTED, program_id__in=viewer.program_ids, issue_id=issue_id, state=Report.State.DONE
     )
     found = rows.select_related("issue").order_by("-occurred_at", "-pk").first()
     return None if found is None else report_row(found)
@@ -127,7 +157,8 @@ def list_reports(
 ) -> Page[ReportRow]:
     """A page of the reports that a query means, newest first. Raises Problem 400."""
     rows = Report.objects.filter(Q(program_id__in=viewer.program_ids) & reports_matching(query))
-    page = take_page(rows.select_related("issue"), order=_ORDER, cursor=cursor, size=size)
+    rows = rows.select_related("issue", "evidence_of")
+    page = take_page(rows, order=_ORDER, cursor=cursor, size=size)
     return Page([report_row(report) for report in page.items], page.next_cursor)
 
 
@@ -149,7 +180,7 @@ def raw_name(report_id: uuid.UUID, payload: RawPayload) -> str:
 
 
 def report_row(report: Report, *, fingerprint: str | None = None) -> ReportRow:
-    """The value of a row. Its issue has to be loaded with it."""
+    """The value of a row. Its issue and what it is evidence of have to be loaded with it."""
     return ReportRow(
         pk=report.pk,
         report_id=report.report_id,
@@ -173,6 +204,7 @@ def report_row(report: Report, *, fingerprint: str | None = None) -> ReportRow:
         attempts=report.attempts,
         failure_code=report.failure_code,
         failure_detail=report.failure_detail,
+        evidence_of=report.evidence_of.report_id if report.evidence_of else None,
     )
 
 

@@ -6,7 +6,7 @@ that two workers never wait for each other in a circle.
 
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -59,7 +59,7 @@ def count_sightings(sightings: Sequence[Sighting], *, stored_per_day: int) -> li
     """
     if not sightings:
         return []
-    issues = _locked_issues({sighting.issue_id for sighting in sightings})
+    issues = lock_issues({sighting.issue_id for sighting in sightings})
     devices = _IssueDevices(sightings)
     counts = [devices.count(sighting) for sighting in sightings]
     for sighting in sightings:
@@ -81,7 +81,7 @@ _COUNTED = (
 )
 
 
-def _locked_issues(issue_ids: set[int]) -> dict[int, Issue]:
+def lock_issues(issue_ids: Collection[int]) -> dict[int, Issue]:
     """The issues, locked in the order of their numbers."""
     wanted = Issue.objects.select_for_update(no_key=True).filter(pk__in=issue_ids).order_by("pk")
     return {issue.pk: issue for issue in wanted}

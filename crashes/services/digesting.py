@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from crashes.grouping.values import GroupingInput
+from crashes.intake.occurrences import Mark, mark_of
 from crashes.intake.report import without_nul
 from crashes.models import Report
 from crashes.services.grouping import MECHANISM
@@ -56,6 +57,7 @@ class Digested:
     item: GroupingInput
     symbols: SymbolicationResult
     needs: tuple[Need, ...] = ()
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class _Parsed:
     leased: Leased
     crash: Crash
     needs: tuple[Need, ...] = ()
+    mark: Mark | None = None
 
 
 def digest(loaded: Sequence[Leased], *, now: datetime) -> tuple[list[Digested], list[Failure]]:
@@ -97,7 +100,8 @@ def digest_parsed(
     by_program: dict[int, list[_Parsed]] = defaultdict(list)
     for leased, crash in parsed:
         whole = with_envelope(crash, leased.row, leased.envelope)
-        by_program[leased.row.program_id].append(_Parsed(leased, whole))
+        mark = mark_of(whole, leased.format, occurred_at=leased.row.occurred_at)
+        by_program[leased.row.program_id].append(_Parsed(leased, whole, mark=mark))
     digested: list[Digested] = []
     failures: list[Failure] = []
     for program_id, items in by_program.items():
@@ -178,7 +182,7 @@ def _walked(items: Sequence[_Parsed], *, program_id: int, now: datetime) -> list
     for place, walk in zip(dumps, walks, strict=True):
         leased = items[place].leased
         whole = with_envelope(walk.crash, leased.row, leased.envelope)
-        done[place] = _Parsed(leased, whole, walk.needs)
+        done[place] = replace(items[place], crash=whole, needs=walk.needs)
     return done
 
 
@@ -216,7 +220,8 @@ def _named_one(item: _Parsed, find: StoreFinder) -> Digested:
     grouped = MECHANISM.prepare(symbols.crash, package=item.leased.row.package or None)
     needs = item.needs + native_needs(symbols.crash, find.quality_of)
     missing = symbols.missing + missing_mappings(item.needs, item.crash)
-    return Digested(item.leased, symbols.crash, grouped, replace(symbols, missing=missing), needs)
+    symbols = replace(symbols, missing=missing)
+    return Digested(item.leased, symbols.crash, grouped, symbols, needs, item.mark)
 
 
 def _kind(error: Exception) -> str:

@@ -9,6 +9,9 @@ adds up. When the last report has left an issue, the issue ends, one of two ways
 * else it leads on to the issue that most of its reports went to.
 
 Either way one id ends, and `IssueRedirect` leads from it to the other.
+
+A report that turns out to be evidence of another (`crashes.services.occurrences`) gives its count
+back in the same way; what is evidence has no count and goes with its lead.
 """
 
 import uuid
@@ -16,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from django.db.models import F, Max, Min, Q
+from django.db.models import F, Q
 
 from crashes.models import (
     Issue,
@@ -28,8 +31,8 @@ from crashes.models import (
     StackVariant,
     TriageEvent,
 )
-from crashes.models.report import NO_DEVICE
-from crashes.services.counting import Sighting
+from crashes.models.report import COUNTED, NO_DEVICE
+from crashes.services.counting import Sighting, lock_issues
 from uxp_diag.db import insert_adding
 
 _CELL = ("day", "model", "os_build", "version_name", "mcc")
@@ -59,8 +62,34 @@ def settle_moves(moves: Sequence[Move]) -> None:
     issues = _locked(touched | {Sighting.of(move.row).issue_id for move in between})
     if between:
         _move_counts(between, issues)
+    _tidy(moves, issues)
+
+
+def withdraw_counts(moves: Sequence[Move]) -> None:
+    """Take back the counts of reports that were written as evidence of others, each counted once.
+
+    Their rows say already where they are now, with their leads. Runs in the transaction that
+    wrote the reports.
+    """
+    issues = lock_issues({move.old_issue_id for move in moves})
+    once_seen = [replace(Sighting.of(move.row), issue_id=move.old_issue_id) for move in moves]
+    _move_cells(once_seen, [])
+    _drop_uncounted_devices(moves, issues)
+    for seen in once_seen:
+        issue = issues[seen.issue_id]
+        issue.report_count -= 1
+        if seen.occurred_at in (issue.first_seen_at, issue.last_seen_at):
+            _narrow(issue)
+    for issue in issues.values():
+        issue.save()
+    _remember([move for move in moves if move.is_between_issues])
+    _tidy(moves, issues)
+
+
+def _tidy(moves: Sequence[Move], issues: dict[int, Issue]) -> None:
+    """Drop the stacks that nobody has any more, and end the issues that were emptied."""
     _drop_empty_variants({move.old_variant_id for move in moves})
-    for issue_id in sorted(touched & issues.keys()):
+    for issue_id in sorted({move.old_issue_id for move in moves} & issues.keys()):
         if Report.objects.filter(issue_id=issue_id).exists():
             _name_anew(issues[issue_id], moves)
         else:
@@ -179,6 +208,7 @@ def _drop_gone_devices(
 ) -> None:
     """Devices whose last report left an issue are counted there no more."""
     reports = Report.objects.filter(
+        COUNTED,
         program_id__in={issue.program_id for issue in issues.values()},
         device_id__in={device_id for _, device_id in left},
         issue_id__in={issue_id for issue_id, _ in left},
@@ -190,17 +220,26 @@ def _drop_gone_devices(
         issues[device.issue_id].device_count -= 1
 
 
+def _drop_uncounted_devices(moves: Sequence[Move], issues: dict[int, Issue]) -> None:
+    places = {(move.old_issue_id, move.row.device_id) for move in moves}
+    listed = IssueDevice.objects.filter(
+        issue_id__in=issues, device_id__in={device_id for _, device_id in places}
+    )
+    known = {(device.issue_id, device.device_id): device for device in listed}
+    _drop_gone_devices(places, known, issues)
+
+
 def _narrow(issue: Issue) -> None:
     """When an issue was seen, from the reports that are left; without any there is no better."""
-    left = Report.objects.filter(issue=issue)
-    seen = left.aggregate(first=Min("occurred_at"), last=Max("occurred_at"))
-    if seen["first"] is None:
+    left = Report.objects.filter(COUNTED, issue=issue).only("occurred_at", "os_build")
+    first = left.order_by("occurred_at", "pk").first()  # two walks of an index, no scan
+    last = left.order_by("-occurred_at", "-pk").first()
+    if first is None or last is None:
         return
-    for end, builds in (("first", "first_os_build"), ("last", "last_os_build")):
-        if getattr(issue, f"{end}_seen_at") != seen[end]:
-            build = left.filter(occurred_at=seen[end]).values_list("os_build", flat=True)[0]
-            setattr(issue, f"{end}_seen_at", seen[end])
-            setattr(issue, builds, build)
+    if issue.first_seen_at != first.occurred_at:
+        issue.first_seen_at, issue.first_os_build = first.occurred_at, first.os_build
+    if issue.last_seen_at != last.occurred_at:
+        issue.last_seen_at, issue.last_os_build = last.occurred_at, last.os_build
 
 
 def _remember(moves: Sequence[Move]) -> None:

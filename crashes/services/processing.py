@@ -35,6 +35,13 @@ from crashes.services.counting import Sighting, count_sightings
 from crashes.services.digesting import Digested, Failure, Leased, digest
 from crashes.services.grouping import Occurrence, Placer
 from crashes.services.leases import LEASE, kept
+from crashes.services.occurrences import (
+    evidence_receipt,
+    follow_leads,
+    join_reports,
+    lock_joined_issues,
+    settle_joins,
+)
 from crashes.services.symbols import note_missing
 from crashes.services.waiting import Need, note_needs
 from crashes.stack import Crash, to_json
@@ -154,22 +161,33 @@ def _store(digested: Sequence[Digested], *, now: datetime) -> list[Failure]:
 def _store_all(digested: Sequence[Digested], *, now: datetime) -> None:
     mine = _still_leased([item.leased.row for item in digested])
     items = [item for item in digested if item.leased.row.pk in mine]
-    placer = Placer((item.item, occurrence_of(item)) for item in items)
-    receipts = [_place(item, placer, now=now) for item in items]
-    worth_storing = count_sightings(
-        [Sighting.of(item.leased.row) for item in items],
-        stored_per_day=settings.SIGNATURE_REPORTS_PER_DAY,
-    )
-    contents = []
-    for item, receipt, is_stored in zip(items, receipts, worth_storing, strict=True):
-        item.leased.row.is_counted_only = not is_stored
-        if is_stored:
-            contents.append(_content(item, receipt))
-    _write_contents(contents)
+    joins = join_reports((item.leased.row, item.mark) for item in items)
+    leads = [item for item in items if item.leased.row.evidence_of_id is None]
+    placer = Placer((item.item, occurrence_of(item)) for item in leads)
+    receipts = {item.leased.row.pk: _place(item, placer, now=now) for item in leads}
+    lock_joined_issues(joins)
+    _count(leads)
+    follow_leads(joins)
+    for item in items:
+        fill_row(item.leased.row, item.crash)
+        receipts.setdefault(item.leased.row.pk, evidence_receipt(item.item.mechanism))
+    stored = [item for item in items if not item.leased.row.is_counted_only]
+    _write_contents([_content(item, receipts[item.leased.row.pk]) for item in stored])
     _note_missing(items, now=now)
     _note_needs(items, now=now)
     rows = [item.leased.row for item in items]
     update_rows(rows, _STORED_FIELDS, **_DONE)
+    settle_joins(joins)
+
+
+def _count(items: Sequence[Digested]) -> None:
+    """Count reports in their issues, and say in their rows which are only counted."""
+    worth_storing = count_sightings(
+        [Sighting.of(item.leased.row) for item in items],
+        stored_per_day=settings.SIGNATURE_REPORTS_PER_DAY,
+    )
+    for item, is_stored in zip(items, worth_storing, strict=True):
+        item.leased.row.is_counted_only = not is_stored
 
 
 def _note_missing(items: Sequence[Digested], *, now: datetime) -> None:
@@ -208,6 +226,7 @@ _STORED_FIELDS = (
     "version_name",
     "version_code",
     "is_counted_only",
+    "evidence_of",
 )
 _DONE = {
     "state": Report.State.DONE,

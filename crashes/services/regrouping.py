@@ -22,12 +22,13 @@ from django.db.models import F, Q
 
 from crashes.formats.registry import PARSER_VERSION
 from crashes.models import DebugFile, Report, ReportContent
-from crashes.models.report import NO_DEVICE
+from crashes.models.report import COUNTED, NO_DEVICE
 from crashes.services.blobs import blobs
 from crashes.services.digesting import Digested, Failure, Leased, digest, digest_parsed
 from crashes.services.grouping import Placer
 from crashes.services.issue_moves import Move, settle_moves
 from crashes.services.leases import LEASE, kept
+from crashes.services.occurrences import carry_evidence, evidence_receipt
 from crashes.services.processing import fill_row, occurrence_of, pack_json
 from crashes.services.waiting import Need, forget_needs, list_waiting, mark_tried, note_needs
 from crashes.stack import Crash, from_json, to_json
@@ -167,6 +168,7 @@ def _store_all(digested: Sequence[Digested], debug_file: DebugFile, *, now: date
         ("issue", "variant", "process", "package", "version_name", "version_code"),
         lease_id=None, leased_until=None, attempts=1, parser_version=PARSER_VERSION,
     )  # fmt: skip
+    carry_evidence(rows)
     settle_moves([move for move in moves if move.row.variant_id != move.old_variant_id])
     pks = [item.leased.row.pk for item in items]
     forget_needs(pks)
@@ -187,19 +189,28 @@ def _still_mine(digested: Sequence[Digested]) -> list[Digested]:
         row = wanted[pk].leased.row
         if current[pk].lease_id == row.lease_id:
             row.issue_id, row.variant_id = current[pk].issue_id, current[pk].variant_id
+            row.evidence_of_id = current[pk].evidence_of_id
             mine.append(wanted[pk])
     return mine
 
 
 def _place(items: Sequence[Digested], *, now: datetime) -> list[Move]:
-    """Put each into the issue its names say; the content goes with it."""
-    placer = Placer((item.item, occurrence_of(item)) for item in items)
+    """Put each into the issue its names say; the content goes with it.
+
+    Evidence gets its names and stays where its lead is.
+    """
+    leads = [item for item in items if item.leased.row.evidence_of_id is None]
+    placer = Placer((item.item, occurrence_of(item)) for item in leads)
     moves, contents = [], []
     for item in items:
         row = item.leased.row
         move = Move(row, old_issue_id=row.issue_id or 0, old_variant_id=row.variant_id)
-        placement = placer.place(item.item, occurrence_of(item), now=now)
         fill_row(row, item.crash)
+        if row.evidence_of_id is not None:
+            moves.append(move)
+            contents.append(_content(item, evidence_receipt(item.item.mechanism)))
+            continue
+        placement = placer.place(item.item, occurrence_of(item), now=now)
         row.issue_id, row.variant_id = placement.issue_id, placement.variant_id
         moves.append(move)
         contents.append(_content(item, placement.receipt))
@@ -221,6 +232,7 @@ def _followers(moves: Sequence[Move]) -> list[Move]:
     if not leaders:
         return []
     counted = Report.objects.select_for_update().filter(
+        COUNTED,
         is_counted_only=True,
         issue_id__in={move.old_issue_id for move in moves},
         device_id__in={row.device_id for row in leaders.values()},

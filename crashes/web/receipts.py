@@ -7,6 +7,7 @@ from typing import Any
 _DECISIONS = {
     "exact": "An identical stack was seen before, so this report went to the issue of that stack.",
     "fuzzy": "The stack is new, but so like a known one that it joined the issue of that one.",
+    "evidence": "Another report of the same occurrence shows it better; this one went along with it.",
     "new": "No known stack was like this one, so the report opened the issue.",
 }
 

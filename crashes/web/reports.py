@@ -14,6 +14,7 @@ from crashes.selectors.reports import (
     ReportRow,
     get_report,
     get_report_content,
+    list_companions,
     open_raw_payload,
     raw_name,
 )
@@ -43,6 +44,7 @@ def report_detail(request: StaffRequest, report_id: uuid.UUID) -> HttpResponse:
         "now": timezone.now(),
         "view": lay_out(crash, with_other_threads=True) if crash else None,
         "facts": _facts(report, content),
+        "companions": list_companions(viewer=request.viewer, report_pk=report.pk),
         "receipt": receipt_view(content.grouping) if content else None,
         "advice": failure_advice(report.failure_code),
         "may_see_raw": request.viewer.may(Scope.RAW_PAYLOAD),
