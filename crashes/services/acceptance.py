@@ -23,7 +23,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -101,7 +100,7 @@ def accept_reports(uploads: Sequence[Upload]) -> list[Receipt]:
     """Make reports durable; one receipt each, in order. Raises IntakeUnavailable."""
     if not settings.INTAKE_GROUP_COMMIT:
         return _commit(uploads)
-    return _committer().commit(uploads)
+    return _shared.get().commit(uploads)
 
 
 def spool() -> Spool:
@@ -337,6 +336,22 @@ class Committer:
                 waiting.done.set_result([next(receipts) for _ in waiting.uploads])
 
 
-@cache
-def _committer() -> Committer:
-    return Committer()
+class _Shared:
+    """The committer of this process, made by its first upload.
+
+    First uploads come together, and two committers would not group what they bring.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._committer: Committer | None = None
+
+    def get(self) -> Committer:
+        """The committer."""
+        with self._lock:
+            if self._committer is None:
+                self._committer = Committer()
+            return self._committer
+
+
+_shared = _Shared()

@@ -7,7 +7,8 @@ from datetime import datetime
 from django.contrib.auth.models import User
 
 from devices.credentials import hash_token
-from devices.models import ApiToken, ConsentEntry, DeviceToken, IngestKey, Membership, Program
+from devices.models import ApiToken, ConsentEntry, Device, IngestKey, Membership, Program
+from uxp_diag.db import fetch_first
 from uxp_diag.roles import Scope, scopes_of
 from uxp_diag.viewer import Viewer
 
@@ -33,19 +34,21 @@ def find_sender_by_ingest_key(key: str) -> Sender | None:
     return None if found is None else Sender(program_id=found[0])
 
 
+_SENDER_QUERY = """
+    SELECT device.id, device.program_id, device.model,
+           device.allows_development, device.allows_personalisation
+    FROM devices_devicetoken AS token JOIN devices_device AS device ON device.id = token.device_id
+    WHERE token.token_hash = %s AND token.revoked_at IS NULL
+"""
+_SENDER_FIELDS = [
+    Device._meta.get_field(name)
+    for name in ("id", "program_id", "model", "allows_development", "allows_personalisation")
+]
+
+
 def find_sender_by_device_token(token: str) -> Sender | None:
     """The phone behind a device token, or None when the token is unknown or revoked."""
-    row = (
-        DeviceToken.objects.filter(token_hash=hash_token(token), revoked_at=None)
-        .values_list(
-            "device_id",
-            "device__program_id",
-            "device__model",
-            "device__allows_development",
-            "device__allows_personalisation",
-        )
-        .first()
-    )
+    row = fetch_first(_SENDER_QUERY, [hash_token(token)], _SENDER_FIELDS)
     if row is None:
         return None
     device_id, program_id, model, allows, personalises = row

@@ -7,6 +7,7 @@ from django.db import transaction
 
 from devices.consent import Purpose
 from devices.models import ConsentEntry, Device
+from uxp_diag.db import hold_rows
 
 
 @transaction.atomic
@@ -38,7 +39,4 @@ def hold_consent(device_ids: frozenset[uuid.UUID]) -> frozenset[uuid.UUID]:
 
     To be called inside the transaction that stores what they sent.
     """
-    allowed = Device.objects.select_for_update(no_key=True).filter(
-        pk__in=device_ids, allows_development=True
-    )
-    return frozenset(allowed.order_by("pk").values_list("pk", flat=True))
+    return frozenset(hold_rows(Device, device_ids, flag="allows_development"))
