@@ -25,7 +25,7 @@ def json_object(payload: bytes | memoryview) -> dict[str, Any]:
     """
     try:
         document = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         document = _decode_leniently(bytes(payload))
     if not isinstance(document, dict):
         raise MalformedPayload("malformed_json", "the payload is not a JSON object")

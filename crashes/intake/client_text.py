@@ -77,7 +77,7 @@ def decode_object(data: bytes | memoryview) -> dict[str, Any] | None:
     """
     try:
         document = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         document = _decode_leniently(bytes(data))
     return document if isinstance(document, dict) else None
 

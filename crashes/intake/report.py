@@ -15,8 +15,8 @@ from uuid import UUID
 import msgspec
 
 from crashes.intake.attachments import Announced, AnnouncedFile
-from crashes.intake.strict_json import NotStrict, refuse_depth, refuse_repeats
 from crashes.stack import CrashKind, PayloadFormat
+from devices.strict_json import NotStrict, refuse_depth, refuse_repeats
 
 Text40 = Annotated[str, msgspec.Meta(max_length=40)]
 Text100 = Annotated[str, msgspec.Meta(max_length=100)]

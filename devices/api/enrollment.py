@@ -19,6 +19,7 @@ from devices.identity import InvalidImei, parse_keys
 from devices.selectors.access import Sender
 from devices.services.consent import record_consent
 from devices.services.enrollment import EnrollmentRequest, enroll_device
+from devices.strict_json import NotStrict, refuse_ambiguity
 from uxp_diag.api.body import BodyLimits, read_body, without_nul
 from uxp_diag.api.permissions import AnyCredential
 from uxp_diag.api.problem import Problem
@@ -92,13 +93,15 @@ def decode_input(request: Request, kind: type[Any]) -> Any:
     """The body as a struct. Raises Problem 400 or 422; neither repeats what was sent."""
     body = without_nul(read_body(request._request, _LIMITS))
     try:
-        return msgspec.json.decode(body, type=kind)
+        given = msgspec.json.decode(body, type=kind)
+        refuse_ambiguity(body)
     except msgspec.ValidationError as error:
         _, separator, place = str(error).rpartition(" - at ")
         where = place if separator else "`$`"
         raise Problem(422, "invalid_field", f"The value at {where} cannot be used.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, NotStrict):
         raise Problem(400, "malformed_json", "The body is not valid JSON.") from None
+    return given
 
 
 class EnrollView(APIView):

@@ -10,6 +10,8 @@ from uuid import UUID
 
 import msgspec
 
+from devices.strict_json import NotStrict, refuse_ambiguity
+
 Text40 = Annotated[str, msgspec.Meta(max_length=40)]
 Text100 = Annotated[str, msgspec.Meta(max_length=100)]
 Text200 = Annotated[str, msgspec.Meta(max_length=200)]
@@ -119,12 +121,13 @@ def decode_sample(line: bytes, *, received_at: datetime) -> Sample:
     """The sample in a JSON line, its interval in UTC. Raises MalformedSample."""
     try:
         sample = _decoder.decode(line)
+        refuse_ambiguity(line)
         start, end = _utc(sample.interval_start), _utc(sample.interval_end)
     except msgspec.ValidationError as error:
         _, separator, place = str(error).rpartition(" - at ")
         where = place if separator else "`$`"
         raise MalformedSample("invalid_field", f"the value at {where} cannot be used") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, NotStrict):
         raise MalformedSample("malformed_json", "the line is not valid JSON") from None
     except OverflowError:
         raise MalformedSample("bad_interval", "the interval is outside the calendar") from None

@@ -107,7 +107,8 @@ def _keep(form: Form, annotations: dict[str, str], sender: Sender) -> str:
     losses = LossCounter(_CLIENT)
     for _ in form.others:
         losses.add(NOT_KEPT, "attachment")
-    said = [f"{name}={value}".encode() for name, value in sorted(annotations.items())]
+    pairs = [f"{name}={value}" for name, value in sorted(annotations.items())]
+    said = [pair.encode("utf-8", "surrogatepass") for pair in pairs]
     report = report_of_annotations(
         annotations,
         report_id=report_id_of_content(dump) if dump else report_id_of_content(*said),

@@ -174,7 +174,7 @@ def _unpacked(packed: bytes) -> dict[str, Any]:
     """The event that sentry-native's Crashpad backend writes as MessagePack beside its dump."""
     try:
         return object_of(msgspec.msgpack.decode(packed))
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
 
 

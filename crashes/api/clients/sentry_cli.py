@@ -260,7 +260,7 @@ def _json_object(request: Request) -> dict[str, Any]:
     """The JSON object in the body. Raises Problem 400."""
     try:
         said = msgspec.json.decode(read_body(request._request, QUESTION_LIMITS) or b"{}")
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         said = None
     if not isinstance(said, dict):
         raise Problem(400, "malformed_json", "The body is not a JSON object.")

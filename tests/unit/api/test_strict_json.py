@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crashes.intake.strict_json import NotStrict, refuse_depth, refuse_repeats
+from devices.strict_json import NotStrict, refuse_ambiguity, refuse_depth, refuse_repeats
 
 DOCUMENTS = [
     ("{}", 0, False),
@@ -33,8 +33,36 @@ def test_a_key_that_is_there_twice_is_found(document, keys, is_refused):
         assert not is_refused
 
 
-def test_repeats_do_not_matter_in_what_is_skipped():
-    refuse_repeats(b'{"x": {"a": 1, "a": 2}, "b": 1}', keys=2, skipped=[b'{"a": 1, "a": 2}'])
+@pytest.mark.parametrize(("document", "keys", "is_refused"), DOCUMENTS)
+@pytest.mark.parametrize("padding", ["", " " * 70_000], ids=["small", "large"])
+def test_a_look_at_the_whole_document_finds_the_same(document, keys, is_refused, padding):
+    try:
+        refuse_ambiguity((document + padding).encode())
+    except NotStrict:
+        assert is_refused
+    else:
+        assert not is_refused
+
+
+@pytest.mark.parametrize(
+    "document",
+    [b'{"a": "\xff"}', b'{"a": "\xed\xa0\x80"}', b'{"a": NaN}', b"[" * 33 + b"]" * 33, b"{"],
+)
+def test_what_a_decoder_skips_is_looked_at(document):
+    with pytest.raises(NotStrict):
+        refuse_ambiguity(document)
+
+
+@pytest.mark.parametrize("number", [b"9" * 5000, b"1e999999", b"-0.0"])
+def test_any_number_will_do_where_it_is_dropped(number):
+    refuse_ambiguity(b'{"a": ' + number + b"}")
+
+
+def test_repeats_matter_in_what_is_skipped_too():
+    refuse_repeats(b'{"x": {"a": 1, "b": 2}, "b": 1}', keys=2, skipped=[b'{"a": 1, "b": 2}'])
+
+    with pytest.raises(NotStrict):
+        refuse_repeats(b'{"x": {"a": 1, "a": 2}, "b": 1}', keys=2, skipped=[b'{"a": 1, "a": 2}'])
 
 
 def test_nobody_looks_at_one_document_forever():
