@@ -3,6 +3,7 @@
     process_reports   parse, symbolicate, group, store the reports with these numbers
     prepare_symcache  make the tables of the debug file with this number
     resymbolicate     digest the reports again that waited for it
+    fetch_debug_files ask other people's debuginfod servers for what is missing
     sweep             ring again for whatever no bell announced
     reconcile_spool   adopt or remove spool files that no row names
 
@@ -17,6 +18,7 @@ from celery.contrib.django.task import DjangoTask
 from django.conf import settings
 from django.utils import timezone
 
+from crashes.services.fetching import fetch_missing_debug_files, upstream_client
 from crashes.services.processing import lease_reports, list_unannounced
 from crashes.services.processing import process_reports as process
 from crashes.services.reconciling import reconcile
@@ -25,6 +27,7 @@ from crashes.services.symbol_tables import list_unprepared, prepare_debug_file
 from uxp_diag.bell import Bell
 
 BATCH = 50
+FETCHED_AT_ONCE = 50
 _SWEEP_LIMIT = 2_000
 _BATCHES_IN_A_ROW = 20
 """Then the task ends and rings for itself, so that others get their turn."""
@@ -126,6 +129,16 @@ def sweep() -> None:
         ring_symbols(debug_file_id)
     for debug_file_id in list_awaited(now=timezone.now(), limit=_SWEEP_LIMIT):
         ring_waiting(debug_file_id)
+
+
+@shared_task(base=DjangoTask, acks_late=False)  # it may take long, and the timetable repeats it
+def fetch_debug_files() -> None:
+    """Ask the servers of the settings for the debug files that most reports wait for."""
+    for fetched in fetch_missing_debug_files(
+        upstream_client(), limit=FETCHED_AT_ONCE, now=timezone.now()
+    ):
+        for registration in fetched.registrations:
+            ring_symbols(registration.debug_file.pk)
 
 
 @shared_task(base=DjangoTask)

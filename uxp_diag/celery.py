@@ -20,6 +20,7 @@ app.conf.update(
     task_routes={
         "crashes.tasks.prepare_symcache": {"queue": "symbols"},
         "crashes.tasks.resymbolicate": {"queue": "symbols"},
+        "crashes.tasks.fetch_debug_files": {"queue": "symbols"},
     },
     task_acks_late=True,
     task_reject_on_worker_lost=True,
@@ -52,4 +53,10 @@ app.conf.update(
         },
     },
 )
+if settings.DEBUGINFOD_URLS:
+    app.conf.beat_schedule["fetch"] = {
+        "task": "crashes.tasks.fetch_debug_files",
+        "schedule": settings.FETCH_SECONDS,
+        "options": {"expires": settings.FETCH_SECONDS},
+    }
 app.autodiscover_tasks()

@@ -191,6 +191,15 @@ BACKLOG_SHED = env_int("UXP_BACKLOG_SHED", 20_000, minimum=1)
 ATTACHMENT_BYTES = env_int("UXP_ATTACHMENT_BYTES", 50 << 20, minimum=1)
 """A larger file is not asked for, however a report announces it."""
 
+DEBUGINFOD_URLS = env_list("UXP_DEBUGINFOD_URLS")
+"""Servers that are asked for missing debug files. None: a cell connects to nobody by itself."""
+
+if not all(url.startswith(("http://", "https://")) for url in DEBUGINFOD_URLS):
+    raise ImproperlyConfigured("UXP_DEBUGINFOD_URLS must hold addresses like https://host/path.")
+FETCH_SECONDS = 600.0
+DEBUGINFOD_FILE_BYTES = env_int("UXP_DEBUGINFOD_FILE_BYTES", 1 << 30, minimum=1)
+"""A larger file is not fetched."""
+
 CLIENT_ADDRESS_HEADER = env_str("UXP_CLIENT_ADDRESS_HEADER", "X-Forwarded-For" if _https else "")
 """Where the proxy says who it speaks for; the last address counts, which the proxy itself wrote."""
 

@@ -117,7 +117,11 @@ class WaitingReport(models.Model):
 
 
 class MissingDebugFile(models.Model):
-    """A build id that reports asked for in vain, and how many reports that were."""
+    """A build id that reports asked for in vain, and how many reports that were.
+
+    `asks` counts how often other people's servers were asked for it, `ask_after` is the earliest
+    moment for the next time.
+    """
 
     program_id = models.BigIntegerField()
     build_id = models.CharField(max_length=64)
@@ -125,6 +129,8 @@ class MissingDebugFile(models.Model):
     module = models.CharField(max_length=300)
     reports = models.PositiveBigIntegerField(default=0)
     last_seen_at = models.DateTimeField()
+    ask_after = models.DateTimeField(null=True)
+    asks = models.PositiveSmallIntegerField(default=0, db_default=0)
 
     class Meta:
         constraints = [

@@ -71,19 +71,33 @@ class Registration:
 
 
 def register_debug_file(
-    source: IO[bytes], *, name: str, program_id: int, now: datetime
+    source: IO[bytes],
+    *,
+    name: str,
+    program_id: int,
+    now: datetime,
+    build_id: str | None = None,
+    fetched_from: str = "",
 ) -> Registration:
-    """Take a debug file in and make it usable. Raises DebugFileRefused."""
+    """Take a debug file in and make it usable. Raises DebugFileRefused.
+
+    Of a file that was asked for by its build id no other one is taken; `fetched_from` is the host
+    that had it.
+    """
     with _incoming() as path:
         sha256, size_bytes = _copy(source, path)
         facts = _identify(path)
-        kind, build_id = facts["kind"], facts["build_id"] or facts.get("debug_id") or ""
-        if not build_id:
+        if build_id is not None and facts["build_id"] != build_id:
+            raise DebugFileRefused("wrong_build_id", "The file is of another build id.")
+        if fetched_from:
+            facts["fetched_from"] = fetched_from
+        kind, known_by = facts["kind"], facts["build_id"] or facts.get("debug_id") or ""
+        if not known_by:
             raise DebugFileRefused("no_build_id", "The file has no build id to find it by.")
         was_missing = _keep(path, sha256)  # before the row, which promises that it is there
         debug_file, is_new = DebugFile.objects.get_or_create(
             program_id=program_id,
-            build_id=build_id,
+            build_id=known_by,
             kind=kind,
             sha256=sha256,
             defaults={

@@ -78,6 +78,9 @@ class Command(BaseCommand):
         for number in range(settings.EMBEDDED_WORKERS):
             reconcile = ["--reconcile"] if number == 0 else []
             supervisor.add(Child(f"worker {number + 1}", _manage("work", *reconcile)))
+        if settings.DEBUGINFOD_URLS:
+            every = f"--every={settings.FETCH_SECONDS}"
+            supervisor.add(Child("fetcher", _manage("fetch_debug_files", every)))
         address = f"http://{host}:{port}"
         opening = _Opening(self, supervisor, address, is_demo=is_demo)
         supervisor.run(step=opening.step)
