@@ -2,7 +2,8 @@
 
 A request that has promised something is done; that a worker hears of it is a courtesy. So the
 bell is rung by a thread of its own, which gathers what several requests bring into one message
-and gives up at once when the broker is away: the sweeper finds what no bell announced.
+and gives up at once when the broker is away: the sweeper finds what no bell announced. While a broker
+neither answers nor refuses, up to a thousand calls wait for it; later ones are left to the sweeper.
 """
 
 import logging
@@ -16,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 _SILENT_SECONDS = 5.0
 _GATHER_SECONDS = 0.005
+_MOST_WAITING = 1_000
 
 
 class Bell:
@@ -33,7 +35,8 @@ class Bell:
         if not numbers:
             return
         self._start()
-        self._queue.put(numbers)
+        if self._queue.qsize() < _MOST_WAITING:
+            self._queue.put(numbers)
 
     def _start(self) -> None:
         """Start the thread of this process; after a fork the child needs one of its own."""

@@ -19,6 +19,7 @@ from typing import Protocol
 
 import redis
 from django.conf import settings
+from django.http import HttpRequest
 
 _AWAY_SECONDS = 5.0
 _MOST_LOCAL = 100_000
@@ -42,6 +43,9 @@ class Limiter(Protocol):
         A cost above the burst counts as the burst: it waits for a full bucket, not for ever.
         """
 
+    def give_back(self, key: str, rate: Rate, *, cost: int = 1) -> None:
+        """Put back what was taken and turned out not to count."""
+
 
 class LocalLimiter:
     """Buckets of this process. The least recently used are forgotten beyond 100,000."""
@@ -63,6 +67,12 @@ class LocalLimiter:
                 self._full_at.popitem(last=False)
         return max(wait, 0.0) if wait > _ROUNDING else 0.0
 
+    def give_back(self, key: str, rate: Rate, *, cost: int = 1) -> None:
+        """See `Limiter`."""
+        with self._lock:
+            if key in self._full_at:
+                self._full_at[key] -= min(cost, rate.burst) / rate.per_second
+
 
 _ROUNDING = 1e-6
 
@@ -77,6 +87,11 @@ redis.call('SET', KEYS[1], string.format('%.6f', full_at + cost), 'PX', math.cei
 return '0'
 """
 
+_GIVE_BACK = """
+local full_at = redis.call('GET', KEYS[1])
+if full_at then redis.call('SET', KEYS[1], string.format('%.6f', full_at - ARGV[1]), 'KEEPTTL') end
+"""
+
 
 class RedisLimiter:
     """Buckets that all processes share."""
@@ -84,6 +99,7 @@ class RedisLimiter:
     def __init__(self, client: "redis.Redis", *, fallback: Limiter) -> None:
         self._client = client
         self._script = client.register_script(_SCRIPT)
+        self._give_back = client.register_script(_GIVE_BACK)
         self._fallback = fallback
         self._away_until = 0.0
 
@@ -96,6 +112,16 @@ class RedisLimiter:
                 return float(self._script(keys=[f"limit:{key}"], args=[seconds, window]))
             self._away_until = time.monotonic() + _AWAY_SECONDS
         return self._fallback.take(key, rate, cost=cost)
+
+    def give_back(self, key: str, rate: Rate, *, cost: int = 1) -> None:
+        """See `Limiter`."""
+        if time.monotonic() >= self._away_until:
+            with contextlib.suppress(redis.RedisError, OSError):
+                self._give_back(
+                    keys=[f"limit:{key}"], args=[min(cost, rate.burst) / rate.per_second]
+                )
+                return
+        self._fallback.give_back(key, rate, cost=cost)
 
 
 @cache
@@ -119,6 +145,12 @@ def retry_after(seconds: float) -> str:
     """Whole seconds for `Retry-After`, spread so that those turned away do not return as one."""
     spread = random.uniform(1.0, 1.0 + 2 * _JITTER)  # noqa: S311  no secret
     return str(max(1, round(seconds * spread)))
+
+
+def client_address(request: HttpRequest) -> str:
+    """Who sends: the peer, or behind a proxy whom it speaks for. Never stored."""
+    told = request.headers.get(settings.CLIENT_ADDRESS_HEADER or "-", "")
+    return told.rpartition(",")[2].strip() or request.META.get("REMOTE_ADDR", "")
 
 
 def network_key(address: str) -> str:

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 
 from devices.selectors.access import Sender
 from uxp_diag.api.problem import Problem
-from uxp_diag.limits import Rate, limiter, network_key, retry_after
+from uxp_diag.limits import Rate, client_address, limiter, network_key, retry_after
 from uxp_diag.load import backlog
 
 _DAY_SECONDS = 86_400
@@ -53,7 +53,7 @@ def spend_enrollment(request: Request) -> None:
     if not settings.ENROLLMENT_LIMIT:
         return
     _spend(
-        f"network/{network_key(_address_of(request))}",
+        f"network/{network_key(client_address(request._request))}",
         ENROLLMENTS,
         1,
         "enrollment_budget",
@@ -76,12 +76,6 @@ def overloaded(*, status_code: int = 503) -> Problem:
         retry=True,
         headers={"Retry-After": retry_after(_OVERLOAD_SECONDS)},
     )
-
-
-def _address_of(request: Request) -> str:
-    """Who sends: the peer, or behind a proxy whom it speaks for. Never stored."""
-    told = request.headers.get(settings.CLIENT_ADDRESS_HEADER or "-", "")
-    return told.rpartition(",")[2].strip() or request.META.get("REMOTE_ADDR", "")
 
 
 def _spend(key: str, rate: Rate, cost: int, code: str, who: str) -> None:

@@ -4,9 +4,17 @@ import pytest
 from django.test import Client
 
 from tests.factories import PASSWORD, make_program, make_user
+from uxp_diag.limits import limiter
 from uxp_diag.roles import Role
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def full_buckets():
+    limiter.cache_clear()
+    yield
+    limiter.cache_clear()
 
 
 @pytest.fixture
@@ -114,3 +122,60 @@ def test_a_theme_that_is_none_changes_nothing(theme):
     client.cookies["uxp_theme"] = theme
 
     assert 'data-theme="system"' in client.get("/sign-in/").content.decode()
+
+
+def fail(username, times, *, address="192.0.2.1", client=None):
+    client = client or Client(REMOTE_ADDR=address)
+    return [sign_in(client, username, password="wrong").status_code for _ in range(times)]
+
+
+def test_ten_wrong_passwords_for_a_name_and_one_has_to_wait(user):
+    for username in (user.username, "nobody-of-this-name"):
+        assert fail(username, 12) == [422] * 10 + [429] * 2
+        refused = sign_in(Client(REMOTE_ADDR="198.51.100.7"), username.upper())
+
+        assert refused.status_code == 429
+        assert int(refused["Retry-After"]) >= 1
+        assert "Too many tries" in refused.content.decode()
+        assert "sessionid" not in refused.cookies
+
+
+def test_fifty_wrong_passwords_from_a_network_and_it_has_to_wait(user):
+    codes = [fail(f"name-{n}", 1, address=f"192.0.2.{n}")[0] for n in range(52)]
+
+    assert codes == [422] * 50 + [429] * 2
+    assert sign_in(Client(REMOTE_ADDR="192.0.2.99"), user.username).status_code == 429
+    assert sign_in(Client(REMOTE_ADDR="198.51.100.7"), user.username).status_code == 302
+
+
+def test_signing_in_again_and_again_is_no_failure(user):
+    codes = [sign_in(Client(), user.username).status_code for _ in range(60)]
+
+    assert codes == [302] * 60
+
+
+def test_a_browser_that_was_in_before_is_not_kept_out_by_others(user):
+    mine = Client(REMOTE_ADDR="198.51.100.7")
+    sign_in(mine, user.username)
+    mine.post("/sign-out/")
+
+    fail(user.username, 12)
+
+    assert sign_in(Client(REMOTE_ADDR="203.0.113.9"), user.username).status_code == 429
+    assert sign_in(mine, user.username).status_code == 302
+
+
+def test_a_cookie_of_ones_own_making_opens_nothing(user):
+    fail(user.username, 10)
+    stranger = Client(REMOTE_ADDR="198.51.100.7")
+    stranger.cookies["uxp_known"] = "made:up:cookie"
+
+    assert sign_in(stranger, user.username).status_code == 429
+
+
+def test_a_known_browser_may_fail_ten_times_too(user):
+    mine = Client()
+    sign_in(mine, user.username)
+    mine.post("/sign-out/")
+
+    assert fail(user.username, 11, client=mine) == [422] * 10 + [429]

@@ -1,7 +1,7 @@
 """Signing in and out, and the choice of light or dark.
 
 A wrong name and a wrong password get the same answer after the same work, so the form tells
-nobody which names exist.
+nobody which names exist. Whoever fails too often has to wait (`sign_in_limits`).
 """
 
 from django import forms
@@ -14,9 +14,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
+from uxp_diag.limits import retry_after
 from uxp_diag.web.context import THEME_COOKIE, THEMES
+from uxp_diag.web.sign_in_limits import begin_attempt
 
 _REFUSED = "This name and password do not belong together."
+_TOO_OFTEN = "Too many tries. Wait a minute, then try again."
 _YEAR_SECONDS = 365 * 24 * 3600
 
 
@@ -46,10 +49,15 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         return _form_page(request, SignInForm(), target)
     form = SignInForm(request.POST)
     if form.is_valid():
+        attempt = begin_attempt(request, form.cleaned_data["username"])
+        if attempt.wait_seconds:
+            return _too_often(request, form, target, attempt.wait_seconds)
         user = authenticate(request, **form.cleaned_data)
         if user is not None:
             login(request, user)
-            return redirect(target)
+            response = redirect(target)
+            attempt.succeeded(response)
+            return response
         form.add_error(None, _REFUSED)
     return _form_page(request, form, target, status=422)
 
@@ -75,6 +83,16 @@ def choose_theme(request: HttpRequest) -> HttpResponse:
             httponly=True,
             samesite="Lax",
         )
+    return response
+
+
+def _too_often(
+    request: HttpRequest, form: SignInForm, target: str, wait_seconds: float
+) -> HttpResponse:
+    """429 with the form; the password was not looked at."""
+    form.add_error(None, _TOO_OFTEN)
+    response = _form_page(request, form, target, status=429)
+    response.headers["Retry-After"] = retry_after(wait_seconds)
     return response
 
 

@@ -69,6 +69,24 @@ def test_ringing_does_not_wait_for_the_broker():
     sent.wait()
 
 
+def test_a_broker_that_stalls_makes_no_queue_without_end():
+    sent = Sent()
+    sent.gate.clear()
+    bell = Bell(sent, most=50)
+
+    for number in range(5_000):
+        bell.ring([number])
+    waiting = bell._queue.qsize()
+    sent.gate.set()
+    sent.wait()
+    bell.ring([5_000])
+    while sent.messages[-1][-1] != 5_000:
+        sent.wait()
+
+    assert waiting <= 1_000
+    assert sum(map(len, sent.messages)) <= 1_060
+
+
 def test_a_broker_that_is_away_is_left_alone_for_a_while():
     sent = Sent()
     sent.is_away = True

@@ -24,6 +24,9 @@ class Refusing:
     def take(self, key, rate, *, cost=1):
         raise AssertionError("Redis was there")
 
+    def give_back(self, key, rate, *, cost=1):
+        raise AssertionError("Redis was there")
+
 
 SLOW = Rate(per_second=1 / 3600, burst=50)
 
@@ -57,6 +60,16 @@ def test_what_is_refused_takes_nothing(limiter):
     assert limiter.take("batch", SLOW, cost=40) == 0.0
     assert limiter.take("batch", SLOW, cost=11) > 0
     assert limiter.take("batch", SLOW, cost=10) == 0.0
+
+
+def test_what_is_given_back_may_be_taken_again(limiter):
+    for _ in range(50):
+        limiter.take("back", SLOW)
+    limiter.give_back("back", SLOW, cost=2)
+    limiter.give_back("never taken", SLOW)
+
+    assert [limiter.take("back", SLOW) > 0 for _ in range(3)] == [False, False, True]
+    assert [limiter.take("never taken", SLOW) > 0 for _ in range(51)] == [False] * 50 + [True]
 
 
 def test_a_cost_above_the_burst_waits_for_a_full_bucket(limiter):
