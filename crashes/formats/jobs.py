@@ -1,9 +1,42 @@
 """What a sandbox child is asked to do with a payload: plain values in, plain values out."""
 
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
+
+import msgspec
 
 from crashes.formats.registry import parse_payload, sniff
 from crashes.stack import PayloadFormat, to_json
+
+_LEAST, _MOST = -(2**63), 2**64 - 1
+"""The numbers that MessagePack has. No address is larger."""
+
+
+def crash_job(payload_format: str, payload: bytes) -> msgspec.Raw:
+    """The crash of one payload, for a caller who decodes the answer into a `Crash`.
+
+    That takes a third of the time of JSON values. Numbers of more than 64 bits are left out: a
+    damaged or made-up dump may hold any. Raises MalformedPayload.
+    """
+    crash = parse_payload(PayloadFormat(payload_format), payload)
+    try:
+        return msgspec.Raw(msgspec.msgpack.encode(crash))
+    except OverflowError:
+        return msgspec.Raw(msgspec.msgpack.encode(_of_64_bits(crash)))
+
+
+def _of_64_bits(value: Any) -> Any:
+    """The value with None in place of numbers that are too large; out of mappings they go."""
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {part.name: _of_64_bits(getattr(value, part.name)) for part in fields(value)}
+        return replace(value, **parts)
+    if isinstance(value, Mapping):
+        kept = {name: _of_64_bits(item) for name, item in value.items()}
+        return {name: item for name, item in kept.items() if item is not None}
+    if isinstance(value, tuple | list):
+        return type(value)(_of_64_bits(item) for item in value)
+    return None if type(value) is int and not _LEAST <= value <= _MOST else value
 
 
 def parse_job(payload_format: str, payload: bytes) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from crashes.grouping.values import GroupingInput
 from crashes.intake.occurrences import Mark, mark_of
 from crashes.intake.report import without_nul
@@ -27,7 +29,7 @@ from crashes.services.sandboxes import sandbox
 from crashes.services.symbols import StoreFinder, store_finder, symbolicate_crash
 from crashes.services.waiting import Need, native_needs
 from crashes.services.walking import walk_minidumps
-from crashes.stack import Crash, CrashKind, PayloadFormat, from_json
+from crashes.stack import Crash, CrashKind, PayloadFormat, from_json, to_json
 from crashes.symbolication.frames import SymbolicationResult
 from uxp_diag.sandbox import JobRefused, SandboxFailure
 
@@ -123,7 +125,7 @@ def _parse(loaded: Sequence[Leased]) -> list[Crash | Failure]:
             by_program[item.row.program_id].append(item)
     for items in by_program.values():  # a child reads the payloads of one program only
         inputs = [(item.format.value, item.payload) for item in items]
-        outcomes = sandbox().run_many("crashes.formats.jobs:parse_job", inputs)
+        outcomes = sandbox().run_many("crashes.formats.jobs:crash_job", inputs, into=Crash)
         for item, outcome in zip(items, outcomes, strict=True):
             parsed[item.row.pk] = _crash_or_failure(item, outcome)
     return [parsed[item.row.pk] for item in loaded]
@@ -137,17 +139,20 @@ def _bare_crash(leased: Leased) -> Crash:
 
 
 def _crash_or_failure(
-    leased: Leased, outcome: dict[str, Any] | JobRefused | SandboxFailure
+    leased: Leased, outcome: Crash | JobRefused | SandboxFailure
 ) -> Crash | Failure:
     if isinstance(outcome, JobRefused):
         return Failure(leased.row, outcome.code, str(outcome), is_final=True)
     if isinstance(outcome, SandboxFailure):
         code = f"sandbox_{outcome.reason.value}"
         return Failure(leased.row, code, outcome.detail, is_final=False)
-    try:
-        return from_json(without_nul(outcome) if b"\0" in leased.payload else outcome)
-    except (KeyError, TypeError, ValueError) as error:
-        return Failure(leased.row, "sandbox_answer", _kind(error), is_final=False)
+    return _storable(outcome) if b"\0" in leased.payload else outcome
+
+
+def _storable(crash: Crash) -> Crash:
+    """The crash without NUL in its texts. Binary dumps are full of zeros and rarely have one there."""
+    has_nul = b"\\u0000" in msgspec.json.encode(crash)
+    return from_json(without_nul(to_json(crash))) if has_nul else crash
 
 
 def with_envelope(crash: Crash, row: Report, envelope: dict[str, Any]) -> Crash:
