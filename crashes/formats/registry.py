@@ -29,7 +29,7 @@ from crashes.stack import Crash, PayloadFormat
 
 __all__ = ["PARSERS", "PARSER_VERSION", "SUPPORTED", "PayloadFormat", "parse_payload", "sniff"]
 
-PARSER_VERSION = 1
+PARSER_VERSION = 2
 """Grows whenever a parser reads the same bytes differently; stored beside what was parsed."""
 
 PARSERS: Mapping[PayloadFormat, Callable[[bytes], Crash]] = MappingProxyType(

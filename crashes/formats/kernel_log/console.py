@@ -6,7 +6,13 @@ logcat's kernel buffer or syslog, and vendors add a processor or a task of their
     <6>[  123.456789][ T1234] text                      printk, level and caller
     [  123.456789] c0    123 (kworker/0:1) text         vendor: processor, pid, name
     <4>[  123.456789] -(0)[123:kworker/0:1]text         vendor: MediaTek
+    <4>[  123.456789]  (0)[123:kworker/0:1]text         vendor: MediaTek, interrupts on
     [  123.456789] [0:  kworker/0:1:  123] text         vendor: Samsung
+    [  123.456789] I[0:  kworker/0:1:  123] text        vendor: Samsung, with a level
+    [  123.456789s][pid:123,cpu0,kworker/0:1]text       vendor: Huawei, Honor
+    [  123.456789] [0x1234][12:01:02.123] text          vendor: Xiaomi, with the time of day
+    [Tue Nov 24 17:34:02 2026] text                     dmesg -T
+    2026-11-24T17:34:02,123456+01:00 text               dmesg --time-format iso
     kern  :warn  : [  123.456789] text                  dmesg -x
     Jun  1 12:00:00 host kernel: [  123.456789] text    syslog
 
@@ -31,15 +37,29 @@ _VERDICT_LINES = 32
 _STAMP = re.compile(
     r"(?:\*\* [0-9]{1,9} printk messages dropped \*\* |.{0,64}? login: |.{0,64}? kernel: )?"
     r"(?:\w{2,8} {0,4}:\w{2,8} {0,4}: )?(?:<[0-9]{1,3}>)?(?:[VDIWEF])?"
-    r"\[ {0,12}(?P<seconds>[0-9]{1,10}\.[0-9]{1,9})(?: */ ?[0-9 :.-]{5,40})?\]"
-    r"(?P<caller>\[ {0,7}[TC][0-9]{1,8}\])? ?(?P<text>.*)",
+    r"\[ {0,12}(?P<seconds>[0-9]{1,10}\.[0-9]{1,9})s?(?: */ ?[0-9 :.-]{5,40})?\]"
+    r"(?P<caller>\[ {0,7}[TC][0-9]{1,8}(?:@C?[0-9]{1,3})?\])? ?(?P<text>.*)",
     re.DOTALL,
+)
+_DAY_STAMP = re.compile(
+    r"(?:<[0-9]{1,3}>)?(?:\w{2,8} {0,4}:\w{2,8} {0,4}: )?"
+    r"(?:\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} [0-9]{4}\]"
+    r"|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8},[0-9]{6}[+-][0-9]{2}:?[0-9]{2})"
+    r"(?P<caller>\[ {0,7}[TC][0-9]{1,8}(?:@C?[0-9]{1,3})?\])? ?(?P<text>.*)",
+    re.DOTALL,
+)
+_DAY_TIME = re.compile(
+    r" ?(?:\[0x[0-9a-f]{1,16}\])?(?:\[(?:[0-9:./-]{8,12} )?[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.:][0-9]{1,9})?\])(?:\[0x[0-9a-f]{1,16}\])? ?"
 )
 _VENDOR = re.compile(
     r"(?P<column>c(?P<cpu>[0-9]{1,3}) {1,12}(?P<pid>[0-9]{1,10}) (?:\((?P<name>[^)]{1,32})\) ?)?)"
-    r"|-? ?\((?P<mtk_cpu>[0-9]{1,3})\)(?:\[(?P<mtk_pid>[0-9]{1,10}):(?P<mtk_name>[^\]]{1,32})\],?)? ?"
-    r"|\[(?P<sam_cpu>[0-9]{1,3}): {0,20}(?P<sam_name>[^\]]{1,32}): {0,12}(?P<sam_pid>[0-9]{1,10})\] ?"
+    r"|(?:<[0-9a-f]>)?[.-]? ?\((?P<mtk_cpu>[0-9]{1,3})\)(?:\[(?P<mtk_pid>[0-9]{1,10}):(?P<mtk_name>[^\]]{1,32})\],?)? ?"
+    r"| {0,2}[VDIWEFN]?\[(?P<sam_cpu>[0-9]{1,3}): {0,20}(?P<sam_name>[^\]]{1,32}): {0,12}(?P<sam_pid>[0-9]{1,10})\] ?"
+    r"|\[pid:(?P<hua_pid>[0-9]{1,10}),cpu(?P<hua_cpu>[0-9]{1,3})(?:,(?P<hua_name>[^\]]{1,32}))?\] ?"
 )
+_VENDOR_BEGINS = frozenset("c(-.<[ VDIWEFN")
+_DAY_TIME_BEGINS = frozenset({"[0", "[1", "[2", " ["})
+_DAY_BEGINS = frozenset("[<2k")
 _LEVEL = re.compile(r"<[0-9]{1,3}>")
 _PART = re.compile(r"(?P<dump>[A-Z][a-z]{3,12}#[0-9]{1,6}) Part(?P<part>[0-9]{1,6})\s*")
 _RAMOOPS = re.compile(r"====[0-9]{1,20}\.[0-9]{1,10}-[CD]\s*")
@@ -71,14 +91,24 @@ def read_console(line: str) -> ConsoleLine:
     line = line[:_MAX_TEXT]
     found = _STAMP.match(line)
     if found is None:
-        return ConsoleLine(_unleveled(line))
+        return _without_seconds(line)
     caller = (found["caller"] or "").strip("[] ") or CONSOLE
     seconds, text = float(found["seconds"]), found["text"]
-    vendor = _VENDOR.match(text) if text[:1] in {"c", "(", "-", "[", " "} else None
+    if text[:2] in _DAY_TIME_BEGINS and (day_time := _DAY_TIME.match(text)):
+        text = text[day_time.end() :]
+    vendor = _VENDOR.match(text) if text[:1] in _VENDOR_BEGINS else None
     if vendor is None:
         return ConsoleLine(text, caller, seconds)
     cpu, pid, name = _vendor_parts(vendor)
     return ConsoleLine(text[vendor.end() :], caller, seconds, cpu, pid, name)
+
+
+def _without_seconds(line: str) -> ConsoleLine:
+    """A line whose stamp is a day and a time, or that has none."""
+    found = _DAY_STAMP.match(line) if line[:1] in _DAY_BEGINS else None
+    if found is None:
+        return ConsoleLine(_unleveled(line))
+    return ConsoleLine(found["text"], (found["caller"] or "").strip("[] ") or CONSOLE)
 
 
 def _unleveled(line: str) -> str:
@@ -96,9 +126,9 @@ def _vendor_parts(found: re.Match[str]) -> tuple[int | None, int | None, str | N
     def first(*names: str) -> str | None:
         return next((parts[name] for name in names if parts[name]), None)
 
-    cpu = first("cpu", "mtk_cpu", "sam_cpu")
-    pid = first("pid", "mtk_pid", "sam_pid")
-    name = first("name", "mtk_name", "sam_name")
+    cpu = first("cpu", "mtk_cpu", "sam_cpu", "hua_cpu")
+    pid = first("pid", "mtk_pid", "sam_pid", "hua_pid")
+    name = first("name", "mtk_name", "sam_name", "hua_name")
     return _number(cpu), _number(pid), name.strip() if name else None
 
 
@@ -108,7 +138,7 @@ def _number(text: str | None) -> int | None:
 
 def is_stamped(line: str) -> bool:
     """Whether a kernel's time stamp stands at the beginning of `line`."""
-    return _STAMP.match(line) is not None
+    return _STAMP.match(line) is not None or _DAY_STAMP.match(line) is not None
 
 
 def is_pstore_header(line: str) -> bool:

@@ -25,6 +25,11 @@ _BY_TITLE = tuple(
         (r"KCSAN: data-race", "DATARACE"),
         (r"BUG: (?:corrupted list|unable to handle kernel paging request)", "MEMORY_SAFETY_BUG"),
         (r"BUG: unable to handle kernel NULL pointer", "NULL-POINTER-DEREFERENCE"),
+        (
+            r"BUG: unable to handle kernel (?:access to user|execution of user|write to read-only"
+            r"|read from unreadable|execute from non-executable) memory",
+            "MEMORY_SAFETY_BUG",
+        ),
         (r"WARNING: refcount bug", "REFCOUNT_WARNING"),
         (r"UBSAN: array-index", "MEMORY_SAFETY_UBSAN"),
         (r"UBSAN:", "UBSAN"),
@@ -45,7 +50,7 @@ _BY_TITLE = tuple(
         ),
         (r"unexpected kernel reboot", "REBOOT"),
         (
-            r"Alignment trap|BUG: Object already free|Internal error|PANIC: double fault"
+            r"Alignment trap|Bad mode|CFI failure|SError|BUG: Object already free|Internal error|PANIC: double fault"
             r"|Unhandled fault|VFS: |divide error|general protection fault|invalid opcode"
             r"|kernel panic:|kernel stack overflow|stack segment fault|trusty:"
             r"|unregister_netdevice:|Watchdog (?:bark|bite)|subsystem restart",
