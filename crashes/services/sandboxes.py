@@ -8,6 +8,9 @@ _MIB = 1 << 20
 
 PARSE = Limits(cpu_seconds=5, wall_seconds=8, memory_bytes=512 * _MIB)
 IDENTIFY = Limits(cpu_seconds=10, wall_seconds=15, memory_bytes=512 * _MIB, output_bytes=_MIB)
+IDENTIFY_MANY = Limits(
+    cpu_seconds=60, wall_seconds=90, memory_bytes=512 * _MIB, output_bytes=8 * _MIB
+)
 BUILD_SYMCACHE = Limits(
     cpu_seconds=120, wall_seconds=180, memory_bytes=4096 * _MIB, file_bytes=4096 * _MIB
 )

@@ -84,32 +84,49 @@ def register_debug_file(
     Of a file that was asked for by its build id no other one is taken; `fetched_from` is the host
     that had it.
     """
-    with _incoming() as path:
-        sha256, size_bytes = _copy(source, path)
+    with incoming_path() as path:
+        sha256, size_bytes = copy_in(source, path)
         facts = _identify(path)
         if build_id is not None and facts["build_id"] != build_id:
             raise DebugFileRefused("wrong_build_id", "The file is of another build id.")
+        if not (facts["build_id"] or facts.get("debug_id")):
+            raise DebugFileRefused("no_build_id", "The file has no build id to find it by.")
         if fetched_from:
             facts["fetched_from"] = fetched_from
-        kind, known_by = facts["kind"], facts["build_id"] or facts.get("debug_id") or ""
-        if not known_by:
-            raise DebugFileRefused("no_build_id", "The file has no build id to find it by.")
-        was_missing = _keep(path, sha256)  # before the row, which promises that it is there
-        debug_file, is_new = DebugFile.objects.get_or_create(
-            program_id=program_id,
-            build_id=known_by,
-            kind=kind,
-            sha256=sha256,
-            defaults={
-                "arch": facts.get("arch") or "",
-                "name": (facts.get("name") or without_nul(Path(name).name))[:200],
-                "size_bytes": size_bytes,
-                "facts": facts,
-                "mapping_id": facts.get("mapping_id") or "",
-                "created_at": now,
-            },
-        )
-    if was_missing and debug_file.state == DebugFile.State.UNUSABLE:
+        was_missing = keep_file(path, sha256)  # before the row, which promises that it is there
+        new = NewFile(sha256, size_bytes, facts, Path(name).name, was_missing)
+        return record_file(new, program_id=program_id, now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file whose bytes are in the store; `was_missing` when they were not there before."""
+
+    sha256: str
+    size_bytes: int
+    facts: dict[str, Any]
+    name: str
+    was_missing: bool
+
+
+def record_file(new: NewFile, *, program_id: int, now: datetime) -> Registration:
+    """The row of a file whose bytes are in the store."""
+    facts = new.facts
+    debug_file, is_new = DebugFile.objects.get_or_create(
+        program_id=program_id,
+        build_id=facts["build_id"] or facts["debug_id"],
+        kind=facts["kind"],
+        sha256=new.sha256,
+        defaults={
+            "arch": facts.get("arch") or "",
+            "name": (facts.get("name") or without_nul(new.name))[:200],
+            "size_bytes": new.size_bytes,
+            "facts": facts,
+            "mapping_id": facts.get("mapping_id") or "",
+            "created_at": now,
+        },
+    )
+    if new.was_missing and debug_file.state == DebugFile.State.UNUSABLE:
         debug_file.state = DebugFile.State.RECEIVED
         debug_file.save(update_fields=["state"])
     return Registration(debug_file, is_new)
@@ -135,16 +152,6 @@ def name_mapping(
     ready = DebugFile.objects.filter(pk=debug_file_id, state=DebugFile.State.READY)
     ready.update(regroup_at=now)
     return named
-
-
-def has_debug_file(facts: dict[str, Any], *, program_id: int, size_bytes: int) -> bool:
-    """Whether a file of this build id, kind and size is in the store already."""
-    return DebugFile.objects.filter(
-        program_id=program_id,
-        build_id=facts["build_id"] or facts.get("debug_id") or "",
-        kind=facts["kind"],
-        size_bytes=size_bytes,
-    ).exists()
 
 
 def store_finder(program_id: int, *, now: datetime, expected: Iterable[str] = ()) -> "StoreFinder":
@@ -256,7 +263,7 @@ def note_use(debug_files: Sequence[DebugFile], *, now: datetime) -> None:
 
 
 @contextmanager
-def _incoming() -> Iterator[Path]:
+def incoming_path() -> Iterator[Path]:
     """A fresh path for a file on its way in, gone afterwards if nobody took it."""
     path = blobs().path(f"incoming/{secrets.token_hex(16)}")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -266,7 +273,7 @@ def _incoming() -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
-def _copy(source: IO[bytes], path: Path) -> tuple[str, int]:
+def copy_in(source: IO[bytes], path: Path) -> tuple[str, int]:
     """Copy a stream to a file; its SHA-256 and size. Raises DebugFileRefused."""
     digest, size_bytes = hashlib.sha256(), 0
     with path.open("xb") as file:
@@ -294,7 +301,7 @@ def _identify(path: Path) -> dict[str, Any]:
     return facts
 
 
-def _keep(path: Path, sha256: str) -> bool:
+def keep_file(path: Path, sha256: str) -> bool:
     """Give a file on its way in the name of its content; whether it was not there yet."""
     target = debug_file_path(sha256)
     if target.exists():

@@ -38,6 +38,18 @@ def identify_job(fd: int) -> dict[str, Any]:
     return _plain(asdict(facts))
 
 
+def identify_many_job(*fds: int) -> list[dict[str, Any]]:
+    """Of every file `{"facts": …}` as `identify_job` has them, or its refusal as code and detail."""
+    return [_outcome(fd) for fd in fds]
+
+
+def _outcome(fd: int) -> dict[str, Any]:
+    try:
+        return {"facts": identify_job(fd)}
+    except UnreadableDebugFile as problem:
+        return {"code": problem.code, "detail": problem.detail}
+
+
 _TEXTS = frozenset({DebugFileKind.BREAKPAD_SYM, DebugFileKind.PROGUARD_MAPPING})
 
 

@@ -60,7 +60,7 @@ def test_the_bytes_are_there_before_the_row_that_promises_them(monkeypatch):
 
     monkeypatch.setattr(DebugFile.objects, "get_or_create", dies)
     kept = []
-    monkeypatch.setattr(symbols, "_keep", lambda *arguments: kept.append(arguments))
+    monkeypatch.setattr(symbols, "keep_file", lambda *arguments: kept.append(arguments))
 
     with pytest.raises(KeyboardInterrupt):
         register()

@@ -1,28 +1,25 @@
 """`manage.py add_debug_files PATH…`: symbols of a build into the platform's store."""
 
 import json
+import os
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from tqdm import tqdm
 
-from crashes.services.debug_archives import is_archive, register_archive
-from crashes.services.local_symbols import identify_file, walk_files
+from crashes.services.bulk_symbols import BulkFile, add_files
+from crashes.services.local_symbols import walk_files
 from crashes.services.symbol_tables import prepare_debug_file
-from crashes.services.symbols import (
-    DebugFileRefused,
-    Registration,
-    has_debug_file,
-    name_mapping,
-    register_debug_file,
-)
+from crashes.services.symbols import Registration, name_mapping
 from crashes.tasks import ring_symbols
 from devices.services.access import get_or_create_program
+
+_IGNORED = "not_a_debug_file"
+_LISTED = 50
 
 
 class Command(BaseCommand):
@@ -31,7 +28,7 @@ class Command(BaseCommand):
     help = (
         "Register debug files (ELF, .sym, mapping.txt), those in zips, and all that lie below "
         "folders. Prints one JSON line per file that is one; a file known by its build id is not "
-        "read whole."
+        "read whole. Stopped in between it goes on where it was when started again."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -42,60 +39,69 @@ class Command(BaseCommand):
         )
         parser.add_argument("--package", help="the app that the mappings belong to")
         parser.add_argument("--version-code", type=int, help="the version of that app")
+        parser.add_argument(
+            "--threads",
+            type=int,
+            default=min(8, 2 * (os.cpu_count() or 1)),
+            help="how many files are copied at once",
+        )
         parser.add_argument("paths", nargs="+", metavar="PATH")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Walk, identify, register."""
+        """Walk, identify, register, and tell in the end what could not be."""
         del args
         if (options["package"] is None) != (options["version_code"] is None):
             raise CommandError("--package and --version-code belong together.")
+        if options["threads"] < 1:
+            raise CommandError("--threads wants one or more.")
         paths = [Path(name) for name in options["paths"]]
         for path in paths:
             if not path.exists():
                 raise CommandError(f"{path} does not exist.")
         self._options = options
-        self._program = get_or_create_program(options["program"], now=timezone.now())
-        files = list(walk_files(paths))
-        for path in tqdm(files, unit="file", disable=not sys.stderr.isatty()):
-            for line in self._add(path):
-                self.stdout.write(json.dumps(line))
-
-    def _add(self, path: Path) -> Iterator[dict[str, Any]]:
-        with path.open("rb") as file:
-            if is_archive(file):
-                yield from self._add_archive(path, file)
-                return
-        facts = identify_file(path)
-        if facts is None:
-            return
-        if self._is_known(facts, path):
-            yield {"file": str(path), "build_id": facts["build_id"], "status": "known"}
-            return
+        self._counts = dict.fromkeys(("created", "known", "refused", "ignored"), 0)
+        self._refused: list[str] = []
         try:
-            with path.open("rb") as file:
-                registration = register_debug_file(
-                    file, name=path.name, program_id=self._program.pk, now=timezone.now()
-                )
-        except DebugFileRefused as problem:
-            yield {"file": str(path), "status": "refused", "code": problem.code}
-        else:
-            yield self._registered(str(path), registration)
+            self._add(list(walk_files(paths)))
+        except KeyboardInterrupt:
+            raise CommandError("Stopped. Start it again, and it goes on from here.") from None
+        finally:
+            self._sum_up()
 
-    def _is_known(self, facts: dict[str, Any], path: Path) -> bool:
-        """Whether there is nothing to do; a mapping may get the name of a version of an app."""
-        if self._options["package"] is not None:
-            return False
-        size_bytes = path.stat().st_size
-        return has_debug_file(facts, program_id=self._program.pk, size_bytes=size_bytes)
+    def _add(self, files: list[Path]) -> None:
+        now = timezone.now()
+        program = get_or_create_program(self._options["program"], now=now)
+        added = add_files(
+            files,
+            program_id=program.pk,
+            now=now,
+            threads=self._options["threads"],
+            skips_known=self._options["package"] is None,  # a known mapping may get a new version
+        )
+        with tqdm(
+            total=len(files), unit="file", disable=not sys.stderr.isatty(), smoothing=0.05
+        ) as bar:
+            size_bytes = 0
+            for one in added:
+                size_bytes += one.size_bytes
+                bar.set_postfix_str(f"{size_bytes / 1e6:.0f} MB seen", refresh=False)
+                bar.update("!" not in one.name)
+                line = self._line(one)
+                if line is not None:
+                    self.stdout.write(json.dumps(line))
 
-    def _add_archive(self, path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
-        """Those entries that are debug files; others are no mistake."""
-        try:
-            for entry in register_archive(file, program_id=self._program.pk, now=timezone.now()):
-                if entry.registration:
-                    yield self._registered(f"{path}!{entry.name}", entry.registration)
-        except DebugFileRefused as problem:
-            yield {"file": str(path), "status": "refused", "code": problem.code}
+    def _line(self, one: BulkFile) -> dict[str, Any] | None:
+        if one.registration:
+            return self._registered(one.name, one.registration)
+        if one.known_build_id:
+            self._counts["known"] += 1
+            return {"file": one.name, "build_id": one.known_build_id, "status": "known"}
+        if one.code == _IGNORED:
+            self._counts["ignored"] += 1
+            return None
+        self._counts["refused"] += 1
+        self._refused.append(f"{one.name}: {one.detail or one.code}")
+        return {"file": one.name, "status": "refused", "code": one.code}
 
     def _registered(self, name: str, registration: Registration) -> dict[str, Any]:
         debug_file = registration.debug_file
@@ -111,11 +117,21 @@ class Command(BaseCommand):
             state = prepare_debug_file(debug_file.pk).state
         elif registration.is_new:
             ring_symbols(debug_file.pk)
+        status = "created" if registration.is_new else "known"
+        self._counts[status] += 1
         return {
             "file": name,
             "build_id": debug_file.build_id,
             "kind": debug_file.kind,
             "arch": debug_file.arch,
-            "status": "created" if registration.is_new else "known",
+            "status": status,
             "state": str(state),
         }
+
+    def _sum_up(self) -> None:
+        counts = ", ".join(f"{count} {status}" for status, count in self._counts.items())
+        self.stderr.write(f"{counts}")
+        for line in self._refused[:_LISTED]:
+            self.stderr.write(f"  refused: {line}")
+        if len(self._refused) > _LISTED:
+            self.stderr.write(f"  and {len(self._refused) - _LISTED} more, see above")
