@@ -104,15 +104,34 @@ def _hold(model: type[models.Model], count: int, flag: str, vendor: str) -> str:
     return f"SELECT {key} FROM {table} WHERE {key} IN ({wanted}) AND {flagged} ORDER BY {key}{lock}"  # noqa: S608
 
 
-def lock_name(name: str) -> None:
+def subtract_rows(objects: Sequence[models.Model], *, match: Sequence[str], field: str) -> None:
+    """Make a counter smaller by the value in each object, in the row that agrees in `match`."""
+    if not objects:
+        return
+    model = type(objects[0])
+    table = connection.ops.quote_name(model._meta.db_table)
+    (column,) = _columns(model, [field])
+    where = " AND ".join(f"{name} = %s" for name in _columns(model, match))
+    names = [model._meta.get_field(name) for name in (field, *match)]
+    rows = [[_prepared(item, name) for name in names] for item in objects]  # type: ignore[arg-type]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"UPDATE {table} SET {column} = {column} - %s WHERE {where}",  # noqa: S608
+            rows,
+        )
+
+
+def lock_name(name: str, *, shared: bool = False) -> None:
     """Wait until nobody else in the database holds this name; kept to the transaction's end.
 
-    On SQLite every write transaction is alone already.
+    Whoever asks for it shared only waits for those who do not. On SQLite every write transaction
+    is alone already.
     """
     if connection.vendor != "postgresql":
         return
+    function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_lock_number(name)])
+        cursor.execute(f"SELECT {function}(%s)", [_lock_number(name)])
 
 
 def lock_names(names: Collection[str]) -> None:

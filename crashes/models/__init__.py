@@ -2,7 +2,8 @@
 
 from crashes.models.attachment import Attachment
 from crashes.models.debug_file import AppMapping, DebugFile, MissingDebugFile, WaitingReport
-from crashes.models.grouping import StackVariant, VariantTerm
+from crashes.models.decision import ApartPair, GroupingDecision, ReportPin, SplitVariant
+from crashes.models.grouping import StackVariant, TermCount, VariantLikeness, VariantTerm
 from crashes.models.intake import BatchAnswer, ClientLoss
 from crashes.models.issue import (
     Issue,
@@ -15,11 +16,13 @@ from crashes.models.issue import (
 from crashes.models.report import OccurrenceMark, Report, ReportContent
 
 __all__ = [
+    "ApartPair",
     "AppMapping",
     "Attachment",
     "BatchAnswer",
     "ClientLoss",
     "DebugFile",
+    "GroupingDecision",
     "Issue",
     "IssueDevice",
     "IssueMove",
@@ -29,8 +32,12 @@ __all__ = [
     "OccurrenceMark",
     "Report",
     "ReportContent",
+    "ReportPin",
+    "SplitVariant",
     "StackVariant",
+    "TermCount",
     "TriageEvent",
+    "VariantLikeness",
     "VariantTerm",
     "WaitingReport",
 ]

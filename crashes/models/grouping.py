@@ -48,3 +48,44 @@ class VariantTerm(models.Model):
 
     def __str__(self) -> str:
         return f"term {self.term} of variant {self.variant_id}"
+
+
+class TermCount(models.Model):
+    """How many variants of a scope have a term, so that asking does not count them.
+
+    Under `TOTAL` stands how many variants the scope has.
+    """
+
+    TOTAL = 0
+
+    scope_hash = models.BigIntegerField()
+    term = models.BigIntegerField()
+    variants = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["scope_hash", "term"], name="term_count_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.variants} variants with term {self.term}"
+
+
+class VariantLikeness(models.Model):
+    """Two stacks that are much alike and were not joined: what "similar issues" is made of.
+
+    `other` was there first. `is_strong` says that their issues most likely belong together.
+    """
+
+    variant = models.ForeignKey(StackVariant, models.CASCADE, related_name="+")
+    other = models.ForeignKey(StackVariant, models.CASCADE, related_name="+")
+    score = models.FloatField()
+    is_strong = models.BooleanField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["variant", "other"], name="likeness_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"variants {self.variant_id} and {self.other_id}: {self.score:.2f}"

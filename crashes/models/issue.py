@@ -5,7 +5,11 @@ from django.db import models
 
 
 class Issue(models.Model):
-    """The reports that share a cause."""
+    """The reports that share a cause.
+
+    One that people merged into another stays, without reports and out of sight, with everything
+    that is known about it, so that a merge can be undone. `merged_into` leads on.
+    """
 
     class State(models.TextChoices):
         """What people decided about it."""
@@ -22,6 +26,7 @@ class Issue(models.Model):
     assignee = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
     )
+    merged_into = models.ForeignKey("self", models.PROTECT, null=True, related_name="+")
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
     first_os_build = models.CharField(max_length=100, blank=True)

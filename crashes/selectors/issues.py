@@ -132,11 +132,13 @@ def list_issues(
 
 def get_issue(*, viewer: Viewer, issue_id: int) -> IssueSummary:
     """One issue, or the one that it became part of. Raises Issue.DoesNotExist."""
-    visible = _visible(viewer)
-    found = visible.filter(pk=issue_id).first()
+    every = Issue.objects.filter(program_id__in=viewer.program_ids)
+    found = every.filter(pk=issue_id).first()
     if found is None:
         leads_to = IssueRedirect.objects.filter(old_id=issue_id).values("issue_id")
-        found = visible.get(pk__in=leads_to)
+        found = every.get(pk__in=leads_to)
+    while found.merged_into_id is not None:
+        found = every.get(pk=found.merged_into_id)
     return _summary(found)
 
 
@@ -191,7 +193,8 @@ def list_issue_reports(
 
 
 def _visible(viewer: Viewer) -> QuerySet[Issue]:
-    return Issue.objects.filter(program_id__in=viewer.program_ids)
+    """What people merged into another issue is no issue any more."""
+    return Issue.objects.filter(program_id__in=viewer.program_ids, merged_into=None)
 
 
 def _matching(viewer: Viewer, query: Query) -> QuerySet[Issue]:

@@ -88,9 +88,9 @@ def lock_issues(issue_ids: Collection[int]) -> dict[int, Issue]:
 
 
 def _see(issue: Issue, sighting: Sighting) -> None:
-    if sighting.occurred_at < issue.first_seen_at:
+    if not issue.report_count or sighting.occurred_at < issue.first_seen_at:
         issue.first_seen_at, issue.first_os_build = sighting.occurred_at, sighting.os_build
-    if sighting.occurred_at >= issue.last_seen_at:
+    if not issue.report_count or sighting.occurred_at >= issue.last_seen_at:
         issue.last_seen_at, issue.last_os_build = sighting.occurred_at, sighting.os_build
     issue.report_count += 1
 

@@ -1,38 +1,53 @@
 """Which issue a crash belongs to, decided and kept in the database.
 
-A stack that was seen before goes to its issue by one unique look-up. A new stack is compared with
-the few stored ones that share its rarest terms; it joins the best of them or opens an issue. Both
-happen inside the transaction that stores the report, behind a lock on the scope, so two workers
-with the same new crash make one issue.
+A stack that was seen before has its home issue by one unique look-up. A new stack is compared with
+the few stored ones that share its rarest terms; it takes the home of the best of them or opens an
+issue. From its home a report goes where people's decisions lead (`crashes.triage.places`). All of
+it happens inside the transaction that stores the report, behind a lock on the scope, so two
+workers with the same new crash make one issue.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from django.db.models import Count
-
-from crashes.grouping.index import POSTINGS_CAP, choose_terms, rank_candidates
 from crashes.grouping.mechanisms import CURRENT, MECHANISMS
-from crashes.grouping.values import Candidate, Decision, FrameStats, GroupingInput
-from crashes.models import Issue, StackVariant, VariantTerm
+from crashes.grouping.values import Decision, GroupingInput
+from crashes.models import Issue, ReportPin, SplitVariant, StackVariant, VariantLikeness
+from crashes.services.places import (
+    find_apart,
+    hold_decisions,
+    list_listings,
+    list_pins,
+    load_structure,
+    tree_of,
+)
+from crashes.services.variant_index import VariantIndex, scope_hash
+from crashes.triage.places import Facts, Structure, find_place
 from uxp_diag.db import lock_name
 
 MECHANISM = MECHANISMS[CURRENT]
+_KEPT_PAIRS = 40
+_KEPT_ALIKE = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """What grouping needs to know of a report beside its stack."""
+    """What grouping needs to know of a report beside its stack.
+
+    `report_pk` and `issue_id` are those of a report that is placed once more.
+    """
 
     program_id: int
     kind: str
     package: str
     os_build: str
     occurred_at: datetime
+    model: str = ""
+    report_pk: int | None = None
+    issue_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +59,15 @@ class Placement:
     receipt: dict[str, Any]
 
 
+class _Known(NamedTuple):
+    """A variant that is stored: its home is the issue that grouping alone gave it."""
+
+    variant_id: int
+    home_id: int
+
+
 class Placer:
-    """Finds the issues of a batch of crashes, or makes them.
+    """Finds the issues of a batch of crashes, or makes them; `flush` ends it.
 
     Stacks that were seen before are looked up together; most of a batch is nothing else. The
     scopes of all others are locked at once and in one order, so that two workers never wait for
@@ -53,34 +75,142 @@ class Placer:
     """
 
     def __init__(self, batch: Iterable[tuple[GroupingInput, Occurrence]]) -> None:
-        places = [(occurrence.program_id, item) for item, occurrence in batch]
-        self._known = _known_among(places)
-        new = [place for place in places if (place[0], place[1].exact_key) not in self._known]
+        places = list(batch)
+        hold_decisions(occurrence.program_id for _, occurrence in places)
+        stacks = [(occurrence.program_id, item) for item, occurrence in places]
+        self._known = _known_among(stacks)
+        new = [place for place in stacks if (place[0], place[1].exact_key) not in self._known]
         for name in sorted({f"grouping/{program_id}/{item.scope}" for program_id, item in new}):
             lock_name(name)
         self._known |= _known_among(new)  # somebody may have been faster
+        self._index = VariantIndex(
+            MECHANISM,
+            [_stack(*place) for place in new if (place[0], place[1].exact_key) not in self._known],
+        )
+        homes = {known.home_id for known in self._known.values()}
+        self._structure = load_structure(homes)
+        self._walked = homes
+        again = [item.report_pk for _, item in places if item.report_pk is not None]
+        self._pins = list_pins(again) if again else {}
+        self._listed: dict[int, frozenset[int]] = {}
+        if self._structure.splits:
+            self._listed |= list_listings(known.variant_id for known in self._known.values())
 
     def place(self, item: GroupingInput, occurrence: Occurrence, *, now: datetime) -> Placement:
         """The issue of one crash of the batch, made if it is a new one."""
         key = (occurrence.program_id, item.exact_key)
         known = self._known.get(key)
         if known is not None:
-            return _repeat(known, item)
-        placement = _place_new(item, occurrence, now=now)
-        self._known[key] = _Known(placement.variant_id, placement.issue_id)
-        return placement
+            receipt = _repeat_receipt(item)
+        else:
+            known, receipt = self._place_new(item, occurrence, now=now)
+            self._known[key] = known
+        issue_id, notes = self._lead_on(known, item, occurrence)
+        if notes:
+            receipt = {**receipt, "explanation": [*receipt["explanation"], *notes]}
+        return Placement(issue_id, known.variant_id, receipt)
+
+    def flush(self) -> None:
+        """Write what the batch added to the index. Placing ends with this."""
+        self._index.flush()
+
+    def _place_new(
+        self, item: GroupingInput, occurrence: Occurrence, *, now: datetime
+    ) -> tuple[_Known, dict[str, Any]]:
+        stack = _stack(occurrence.program_id, item)
+        candidates, stats = self._index.candidates(stack)
+        decision = MECHANISM.best_match(item, candidates, stats)
+        home_id = _home_of(decision.joined) or _open_issue(item, occurrence)
+        receipt = _receipt(item, decision)
+        variant = StackVariant.objects.create(
+            program_id=occurrence.program_id,
+            mechanism=item.mechanism,
+            scope=item.scope,
+            exact_key=item.exact_key,
+            issue_id=home_id,
+            content=item.to_json(),
+            decision=receipt,
+            created_at=now,
+        )
+        self._index.add(variant.pk, stack)
+        _keep_alike(variant.pk, decision)
+        if decision.joined is not None:
+            self._follow(variant.pk, decision.joined, home_id)
+        return _Known(variant.pk, home_id), receipt
+
+    def _follow(self, variant_id: int, joined: int, home_id: int) -> None:
+        """A stack that joins another goes where that one goes, also by splits that list it."""
+        if home_id not in self._walked:
+            more = load_structure([home_id])
+            self._structure = Structure(
+                {**self._structure.parents, **more.parents},
+                {**self._structure.splits, **more.splits},
+            )
+            self._walked.add(home_id)
+        if not self._structure.splits:
+            return
+        listed = list_listings([joined]).get(joined, frozenset())
+        SplitVariant.objects.bulk_create(
+            SplitVariant(decision_id=decision_id, variant_id=variant_id)
+            for decision_id in sorted(listed)
+        )
+        self._listed[variant_id] = listed
+
+    def _lead_on(
+        self, known: _Known, item: GroupingInput, occurrence: Occurrence
+    ) -> tuple[int, list[str]]:
+        """The issue where people's decisions lead from the home of a stack, and why."""
+        start, after = known.home_id, 0
+        pin = self._pins.get(occurrence.report_pk or 0)
+        if pin is not None:
+            start, after = pin
+            more = load_structure([start])
+            structure = Structure(
+                {**self._structure.parents, **more.parents},
+                {**self._structure.splits, **more.splits},
+            )
+        else:
+            structure = self._structure
+        facts = Facts(
+            kind=occurrence.kind,
+            package=occurrence.package,
+            model=occurrence.model,
+            os_build=occurrence.os_build,
+            signature=item.signature,
+        )
+        listed = self._listed.get(known.variant_id, frozenset())
+        issue_id = find_place(structure, start, facts, listed=listed, after=after)
+        if pin is not None:
+            return issue_id, [f"Somebody put this report here (decision {after})."]
+        if occurrence.issue_id is not None and occurrence.issue_id != issue_id:
+            apart = find_apart(tree_of(occurrence.issue_id), tree_of(issue_id))
+            if apart is not None:
+                ReportPin.objects.create(
+                    decision=apart,
+                    report_id=occurrence.report_pk or 0,
+                    issue_id=occurrence.issue_id,
+                )
+                return occurrence.issue_id, [
+                    f"Its stack would now be in issue {issue_id}, which decision {apart.pk} of "
+                    f"{apart.by_name} keeps apart from this one."
+                ]
+        if issue_id != known.home_id:
+            return issue_id, [
+                f"People's decisions lead from issue {known.home_id} to issue {issue_id}."
+            ]
+        return issue_id, []
 
 
 def place(item: GroupingInput, occurrence: Occurrence, *, now: datetime) -> Placement:
     """The issue of one crash, made if it is a new one. Runs inside a transaction."""
-    return Placer([(item, occurrence)]).place(item, occurrence, now=now)
+    placer = Placer([(item, occurrence)])
+    placement = placer.place(item, occurrence, now=now)
+    placer.flush()
+    return placement
 
 
-class _Known(NamedTuple):
-    """A variant that is stored already."""
-
-    variant_id: int
-    issue_id: int
+def _stack(program_id: int, item: GroupingInput) -> tuple[int, GroupingInput]:
+    return scope_hash(program_id, item.mechanism, item.scope), item
 
 
 def _known_among(
@@ -104,96 +234,13 @@ def _known_variants(exact_keys: Iterable[str], program_id: int) -> dict[str, _Kn
     return {key: _Known(variant_id, issue_id) for key, variant_id, issue_id in rows}
 
 
-def _place_new(item: GroupingInput, occurrence: Occurrence, *, now: datetime) -> Placement:
-    candidates, stats = _candidates(item, occurrence.program_id)
-    decision = MECHANISM.best_match(item, list(candidates.values()), stats)
-    issue_id = _issue_for(item, occurrence, decision, now=now)
-    receipt = _receipt(item, decision)
-    variant = StackVariant.objects.create(
-        program_id=occurrence.program_id,
-        mechanism=item.mechanism,
-        scope=item.scope,
-        exact_key=item.exact_key,
-        issue_id=issue_id,
-        content=item.to_json(),
-        decision=receipt,
-        created_at=now,
-    )
-    _file_terms(variant.pk, item, occurrence.program_id)
-    return Placement(issue_id, variant.pk, receipt)
+def _home_of(variant_id: int | None) -> int | None:
+    if variant_id is None:
+        return None
+    return StackVariant.objects.values_list("issue_id", flat=True).get(pk=variant_id)
 
 
-def _repeat(variant: _Known, item: GroupingInput) -> Placement:
-    receipt = {
-        "mechanism": item.mechanism,
-        "score": 1.0,
-        "matched": "exact",
-        "explanation": [*item.explanation, "Seen before: the same stack has this issue."],
-    }
-    return Placement(variant.issue_id, variant.variant_id, receipt)
-
-
-def _scope_hash(item: GroupingInput, program_id: int) -> int:
-    name = f"{program_id}/{item.mechanism}/{item.scope}"
-    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True)
-
-
-def _candidates(item: GroupingInput, program_id: int) -> tuple[Mapping[int, Candidate], FrameStats]:
-    """Likely variants with the frame frequencies that scoring them needs."""
-    scope = _scope_hash(item, program_id)
-    terms = MECHANISM.index_terms(item)
-    total = StackVariant.objects.filter(
-        program_id=program_id, mechanism=item.mechanism, scope=item.scope
-    ).count()
-    frequency = _frequency(scope, terms)
-    chosen = choose_terms(terms, frequency)
-    ids = rank_candidates(_postings(scope, chosen), frequency, total)
-    rows = StackVariant.objects.filter(pk__in=ids).only("id", "content").in_bulk()
-    candidates = {
-        key: Candidate(id=key, input=GroupingInput.from_json(rows[key].content))
-        for key in ids
-        if key in rows
-    }
-    others = {
-        term for candidate in candidates.values() for term in MECHANISM.index_terms(candidate.input)
-    }
-    frequency |= _frequency(scope, others - frequency.keys())
-    return candidates, FrameStats(total=total, frequency=frequency)
-
-
-def _frequency(scope: int, terms: Iterable[int]) -> dict[int, int]:
-    """How many variants of the scope have each term."""
-    wanted = list(terms)
-    if not wanted:
-        return {}
-    rows = (
-        VariantTerm.objects.filter(scope_hash=scope, term__in=wanted)
-        .values_list("term")
-        .annotate(variants=Count("variant_id"))
-        .order_by()
-    )
-    return dict(rows)
-
-
-def _postings(scope: int, terms: Sequence[int]) -> dict[int, list[int]]:
-    """The newest variants under each term, oldest first."""
-    postings: dict[int, list[int]] = defaultdict(list)
-    for term in terms:
-        newest = (
-            VariantTerm.objects.filter(scope_hash=scope, term=term)
-            .order_by("-variant_id")
-            .values_list("variant_id", flat=True)[:POSTINGS_CAP]
-        )
-        postings[term] = list(newest)[::-1]
-    return postings
-
-
-def _issue_for(
-    item: GroupingInput, occurrence: Occurrence, decision: Decision, *, now: datetime
-) -> int:
-    if decision.joined is not None:
-        return StackVariant.objects.values_list("issue_id", flat=True).get(pk=decision.joined)
-    del now
+def _open_issue(item: GroupingInput, occurrence: Occurrence) -> int:
     issue = Issue.objects.create(
         program_id=occurrence.program_id,
         kind=occurrence.kind,
@@ -207,24 +254,50 @@ def _issue_for(
     return issue.pk
 
 
-def _file_terms(variant_id: int, item: GroupingInput, program_id: int) -> None:
-    scope = _scope_hash(item, program_id)
-    terms = dict.fromkeys(MECHANISM.index_terms(item))
-    VariantTerm.objects.bulk_create(
-        VariantTerm(scope_hash=scope, term=term, variant_id=variant_id) for term in terms
+def _keep_alike(variant_id: int, decision: Decision) -> None:
+    """The stacks that this one is like and did not join, the most alike first."""
+    scores = dict(decision.ranked)
+    strong = [(key, True) for key in decision.links]
+    weak = [(key, False) for key in decision.similar if key not in decision.links]
+    VariantLikeness.objects.bulk_create(
+        VariantLikeness(
+            variant_id=variant_id, other_id=other, score=scores[other], is_strong=is_strong
+        )
+        for other, is_strong in [*strong, *weak][:_KEPT_ALIKE]
     )
 
 
+def _repeat_receipt(item: GroupingInput) -> dict[str, Any]:
+    return {
+        "mechanism": item.mechanism,
+        "score": 1.0,
+        "matched": "exact",
+        "explanation": [*item.explanation, "Seen before: the same stack has this issue."],
+    }
+
+
 def _receipt(item: GroupingInput, decision: Decision) -> dict[str, Any]:
-    """What is kept of a decision, so that anybody can ask later why."""
+    """What is kept of a decision, so that anybody can ask later why.
+
+    `aligned` are frame pairs: place in this stack, place in the other, name, share of the score.
+    """
+    match = decision.match
     return {
         "mechanism": item.mechanism,
         "score": decision.score if decision.joined is not None else None,
         "matched": "fuzzy" if decision.joined is not None else "new",
         "threshold": decision.threshold,
         "joined_variant": decision.joined,
+        "best": list(decision.ranked[0]) if decision.ranked else None,
         "next_best": list(decision.next_best) if decision.next_best else None,
         "similar_variants": list(decision.similar),
         "linked_variants": list(decision.links),
+        "parts": {"frames": match.frames, "type": match.type, "message": match.message}
+        if match
+        else None,
+        "aligned": [
+            [pair.left, pair.right, pair.token, round(pair.share, 4)]
+            for pair in (match.pairs if match else ())[:_KEPT_PAIRS]
+        ],
         "explanation": [*item.explanation, *decision.explanation],
     }

@@ -22,17 +22,22 @@ from dataclasses import dataclass, replace
 from django.db.models import F, Q
 
 from crashes.models import (
+    ApartPair,
+    GroupingDecision,
     Issue,
     IssueDevice,
     IssueMove,
     IssueRedirect,
     IssueTally,
     Report,
+    ReportPin,
     StackVariant,
     TriageEvent,
 )
 from crashes.models.report import COUNTED, NO_DEVICE
 from crashes.services.counting import Sighting, lock_issues
+from crashes.services.places import find_apart, root_of, tree_of
+from crashes.services.variant_index import forget_variants
 from uxp_diag.db import insert_adding
 
 _CELL = ("day", "model", "os_build", "version_name", "mcc")
@@ -103,6 +108,7 @@ def absorb_issue(*, kept_id: int, gone_id: int) -> None:
     Report.objects.filter(issue=gone).update(issue=kept)
     StackVariant.objects.filter(issue=gone).update(issue=kept)
     TriageEvent.objects.filter(issue=gone).update(issue=kept)
+    _absorb_decisions(kept, gone)
     _absorb_tallies(kept, gone)
     _absorb_devices(kept, gone)
     _absorb_moves(kept, gone)
@@ -114,6 +120,16 @@ def absorb_issue(*, kept_id: int, gone_id: int) -> None:
     IssueRedirect.objects.filter(issue=gone).update(issue=kept)
     IssueRedirect.objects.create(old_id=gone.pk, issue=kept)
     gone.delete()
+
+
+def _absorb_decisions(kept: Issue, gone: Issue) -> None:
+    """What people decided about the one holds for the other."""
+    Issue.objects.filter(merged_into=gone).update(merged_into=kept)
+    GroupingDecision.objects.filter(issue=gone).update(issue=kept)
+    GroupingDecision.objects.filter(other=gone).update(other=kept)
+    ReportPin.objects.filter(issue=gone).update(issue=kept)
+    ApartPair.objects.filter(one=gone).update(one=kept)
+    ApartPair.objects.filter(other=gone).update(other=kept)
 
 
 def _locked(issue_ids: Iterable[int]) -> dict[int, Issue]:
@@ -259,7 +275,7 @@ def _drop_empty_variants(variant_ids: Iterable[int | None]) -> None:
     """A stack that no report has any more was one that nobody could read: it attracts no others."""
     left = {pk for pk in variant_ids if pk is not None}
     used = Report.objects.filter(variant_id__in=left).values_list("variant_id", flat=True)
-    StackVariant.objects.filter(pk__in=left - set(used.distinct())).delete()
+    forget_variants(left - set(used.distinct()))
 
 
 def _name_anew(issue: Issue, moves: Sequence[Move]) -> None:
@@ -276,12 +292,14 @@ def _name_anew(issue: Issue, moves: Sequence[Move]) -> None:
 
 def _end(issue_id: int) -> None:
     """An issue without reports takes back what became of them, or leads there."""
-    ways = list(
-        IssueMove.objects.filter(old_issue_id=issue_id).order_by("-reports", "new_issue_id")
-    )
+    tree = tree_of(issue_id)
+    rows = IssueMove.objects.filter(old_issue_id=issue_id).order_by("-reports", "new_issue_id")
+    ways = [way for way in rows if not find_apart(tree, tree_of(root_of(way.new_issue_id)))]
     if not ways:
         return
-    target = Issue.objects.get(pk=ways[0].new_issue_id)
+    target = Issue.objects.get(pk=root_of(ways[0].new_issue_id))
+    if target.pk == issue_id:
+        return
     if len(ways) == 1 and _is_same_under_new_name(ways[0], target):
         Issue.objects.filter(pk=issue_id).update(signature=target.signature, package=target.package)
         absorb_issue(kept_id=issue_id, gone_id=target.pk)

@@ -21,7 +21,7 @@ from typing import Any
 from django.db.models import Q
 
 from crashes.intake.occurrences import WITHOUT_PID_WITHIN, Mark, choose_occurrence
-from crashes.models import OccurrenceMark, Report, ReportContent
+from crashes.models import OccurrenceMark, Report, ReportContent, ReportPin
 from crashes.models.report import NO_DEVICE
 from crashes.services.counting import lock_issues
 from crashes.services.issue_moves import Move, withdraw_counts
@@ -186,6 +186,7 @@ def settle_joins(joins: Joins) -> None:
         Report.objects.filter(evidence_of=old).update(
             evidence_of=new, issue=lead.issue_id, variant=lead.variant_id
         )
+        ReportPin.objects.filter(report=old).update(report=new)
     update_rows([move.row for move in moves], ("evidence_of", "issue", "variant"))
     _mark_as_evidence([move.row.pk for move in moves])
     withdraw_counts(moves)

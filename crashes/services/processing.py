@@ -163,8 +163,13 @@ def _store_all(digested: Sequence[Digested], *, now: datetime) -> None:
     items = [item for item in digested if item.leased.row.pk in mine]
     joins = join_reports((item.leased.row, item.mark) for item in items)
     leads = [item for item in items if item.leased.row.evidence_of_id is None]
-    placer = Placer((item.item, occurrence_of(item)) for item in leads)
-    receipts = {item.leased.row.pk: _place(item, placer, now=now) for item in leads}
+    before = {new: joins.stored[old] for old, new in joins.overtaken.items() if old in joins.stored}
+    places = [(item, occurrence_of(item, before.get(item.leased.row.pk))) for item in leads]
+    placer = Placer((item.item, occurrence) for item, occurrence in places)
+    receipts = {
+        item.leased.row.pk: _place(item, occurrence, placer, now=now) for item, occurrence in places
+    }
+    placer.flush()
     lock_joined_issues(joins)
     _count(leads)
     follow_leads(joins)
@@ -209,10 +214,12 @@ def _note_needs(items: Sequence[Digested], *, now: datetime) -> None:
         note_needs(needs, program_id=program_id, now=now)
 
 
-def _place(item: Digested, placer: Placer, *, now: datetime) -> dict[str, Any]:
+def _place(
+    item: Digested, occurrence: Occurrence, placer: Placer, *, now: datetime
+) -> dict[str, Any]:
     """Put a report into its issue; the receipt of the decision."""
     row = item.leased.row
-    placement = placer.place(item.item, occurrence_of(item), now=now)
+    placement = placer.place(item.item, occurrence, now=now)
     row.issue_id, row.variant_id = placement.issue_id, placement.variant_id
     fill_row(row, item.crash)
     return placement.receipt
@@ -250,15 +257,23 @@ def _still_leased(rows: Sequence[Report]) -> set[int]:
     }
 
 
-def occurrence_of(item: Digested) -> Occurrence:
-    """What grouping needs to know beside the stack."""
+def occurrence_of(item: Digested, before: Report | None = None) -> Occurrence:
+    """What grouping needs to know beside the stack.
+
+    `before` is the report that stood for the occurrence until now: what people decided about it
+    holds for the one that shows it better.
+    """
     row = item.leased.row
+    placed = before or row
     return Occurrence(
         program_id=row.program_id,
         kind=row.kind,
         package=(item.crash.package or row.package)[:200] if item.crash.package else row.package,
         os_build=row.os_build,
         occurred_at=row.occurred_at,
+        model=row.model,
+        report_pk=placed.pk if placed.issue_id else None,
+        issue_id=placed.issue_id,
     )
 
 

@@ -29,6 +29,7 @@ from crashes.services.grouping import Placer
 from crashes.services.issue_moves import Move, settle_moves
 from crashes.services.leases import LEASE, kept
 from crashes.services.occurrences import carry_evidence, evidence_receipt
+from crashes.services.places import hold_decisions, list_pins
 from crashes.services.processing import fill_row, occurrence_of, pack_json
 from crashes.services.waiting import Need, forget_needs, list_waiting, mark_tried, note_needs
 from crashes.stack import Crash, from_json, to_json
@@ -159,6 +160,7 @@ def _store(digested: Sequence[Digested], debug_file: DebugFile, *, now: datetime
 
 
 def _store_all(digested: Sequence[Digested], debug_file: DebugFile, *, now: datetime) -> None:
+    hold_decisions([debug_file.program_id])
     items = _still_mine(digested)
     moves = [*_place(items, now=now)]
     moves += _followers(moves)
@@ -214,6 +216,7 @@ def _place(items: Sequence[Digested], *, now: datetime) -> list[Move]:
         row.issue_id, row.variant_id = placement.issue_id, placement.variant_id
         moves.append(move)
         contents.append(_content(item, placement.receipt))
+    placer.flush()
     update_rows(contents, ("crash", "grouping"))
     return moves
 
@@ -238,7 +241,11 @@ def _followers(moves: Sequence[Move]) -> list[Move]:
         device_id__in={row.device_id for row in leaders.values()},
     )
     followers = []
-    for row in counted.order_by("pk"):
+    rows = list(counted.order_by("pk"))
+    pinned = list_pins(row.pk for row in rows)
+    for row in rows:
+        if row.pk in pinned:
+            continue
         leader = leaders.get(_company(row, row.variant_id))
         if leader is not None:
             followers.append(Move(row, row.issue_id or 0, row.variant_id))

@@ -339,7 +339,7 @@ def test_repeats_beyond_the_budget_are_counted_and_not_stored(settings):
 def test_locks_of_a_batch_are_taken_in_one_order_before_anything_is_written(monkeypatch):
     taken = []
 
-    def lock(name):
+    def lock(name, **_):
         taken.append((name, Issue.objects.count()))
 
     monkeypatch.setattr("crashes.services.grouping.lock_name", lock)
