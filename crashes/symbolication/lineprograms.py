@@ -29,7 +29,7 @@ sequences stay as they are, and `LineWalk.unreadable_units` counts it.
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 _DWARF_64 = 0xFFFFFFFF
@@ -50,18 +50,23 @@ _DISCRIMINATORS = rb"\x00(?:\x02\x04.|\x03\x04..|\x04\x04...)"
 
 @dataclass(slots=True)
 class LineWalk:
-    """What a walk over `.debug_line` met; filled while `dead_addresses` runs."""
+    """What a walk over `.debug_line` met; filled while `dead_addresses` runs.
+
+    `starts` has the first address of every living sequence, with the offset of its program.
+    """
 
     units: int = 0
     unreadable_units: int = 0
     sequences: int = 0
     dead_sequences: int = 0
+    starts: list[tuple[int, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class _Program:
-    """One unit's line program: its opcodes are `data[start:end]`."""
+    """One unit's line program: its opcodes are `data[start:end]`, its header is at `offset`."""
 
+    offset: int
     start: int
     end: int
     tokens: "re.Pattern[bytes]"
@@ -120,7 +125,8 @@ def _program(data: memoryview, order: str, start: int, end: int, *, wide: bool) 
     fits = opcode_base > 0 and position + opcode_base <= first_opcode <= end
     if not fits or max(lengths, default=0) > _MAX_OPERANDS:
         raise _Unreadable
-    return _Program(first_opcode, end, _tokens(opcode_base, lengths))
+    offset = start - (12 if wide else 4)
+    return _Program(offset, first_opcode, end, _tokens(opcode_base, lengths))
 
 
 @lru_cache(maxsize=64)
@@ -152,6 +158,8 @@ def _dead_in(
                 is_first, is_dead = False, address < text_start
                 walk.sequences += 1
                 walk.dead_sequences += is_dead
+                if not is_dead:
+                    walk.starts.append((address, program.offset))
             if is_dead:
                 yield offset, size_bytes
 

@@ -283,14 +283,19 @@ class _ForeignTable:
         last = len(found) - 1
         return tuple(
             SymbolFrame(
-                demangle(item.symbol) if item.symbol else None,
-                item.symbol or None,
+                demangle(item.symbol) if _is_name(item.symbol) else None,
+                item.symbol if _is_name(item.symbol) else None,
                 item.full_path or None,
                 item.line or None,
                 position != last,
             )
             for position, item in enumerate(found)
         )
+
+
+def _is_name(symbol: str) -> bool:
+    """Whether it is a name; `symbolic` writes a question mark where there is none."""
+    return symbol not in {"", "?"}
 
 
 class SymcachePool:

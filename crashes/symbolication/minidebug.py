@@ -16,18 +16,15 @@ Such names have no files and no lines.
 
 import io
 import lzma
-import struct
-from collections.abc import Iterator
 
 from crashes.symbolication.elf import build_id_of, debug_id_of
-from crashes.symbolication.elffile import SHT_DYNSYM, SHT_SYMTAB, ElfFile, Section, text_at
+from crashes.symbolication.elffile import ElfFile
+from crashes.symbolication.elfsymbols import functions
 from crashes.symbolication.errors import UnreadableDebugFile
 
 _MAX_PACKED_BYTES = 256 << 20
 _MAX_INFLATED_BYTES = 512 << 20
 _MAX_XZ_MEMORY_BYTES = 256 << 20
-_STT_FUNC = 2
-_STT_GNU_IFUNC = 10
 
 
 def breakpad_text(elf: ElfFile) -> bytes:
@@ -39,12 +36,12 @@ def breakpad_text(elf: ElfFile) -> bytes:
     if section is None:
         raise UnreadableDebugFile("no_symbols", "there is no .gnu_debugdata section")
     inner = ElfFile(io.BytesIO(_inflated(elf.content(section, _MAX_PACKED_BYTES))))
-    functions: dict[int, tuple[int, str]] = {}
+    found: dict[int, tuple[int, str]] = {}
     for table in (inner, elf):
-        for address, size_bytes, name in _functions(table):
-            functions[address] = (size_bytes, name)
+        for address, size_bytes, name in functions(table):
+            found[address] = (size_bytes, name)
     lines = [_module_line(elf)]
-    lines += (_record(address, *functions[address], elf.load_base) for address in sorted(functions))
+    lines += (_record(address, *found[address], elf.load_base) for address in sorted(found))
     return "\n".join([*lines, ""]).encode("utf-8", "replace")
 
 
@@ -72,30 +69,3 @@ def _inflated(packed: bytes) -> bytes:
             "inflates_too_far", "the xz data is cut off or too large", where=".gnu_debugdata"
         )
     return data
-
-
-def _functions(elf: ElfFile) -> Iterator[tuple[int, int, str]]:
-    """`(address, size in bytes, name)` of the defined functions of every symbol table."""
-    for section in elf.sections:
-        if section.type in {SHT_SYMTAB, SHT_DYNSYM} and section.link < len(elf.sections):
-            yield from _functions_in(elf, section, elf.sections[section.link])
-
-
-def _functions_in(elf: ElfFile, table: Section, strings: Section) -> Iterator[tuple[int, int, str]]:
-    if not (table.has_bytes and strings.has_bytes):
-        return
-    wide = elf.layout.is_64
-    entry = struct.Struct(elf.layout.order + ("IBBHQQ" if wide else "IIIBBH"))
-    names = elf.content(strings, _MAX_INFLATED_BYTES)
-    data = elf.content(table, _MAX_INFLATED_BYTES)
-    # The lowest bit of an ARM function's address only says that its code is Thumb.
-    mask = ~1 if elf.arch == "arm" else ~0
-    for row in entry.iter_unpack(data[: len(data) - len(data) % entry.size]):
-        if wide:
-            name_offset, info, _, index, value, size_bytes = row
-        else:
-            name_offset, value, size_bytes, info, _, index = row
-        if index and value and info & 0xF in {_STT_FUNC, _STT_GNU_IFUNC}:
-            name = "".join(text_at(names, name_offset).split())
-            if name:
-                yield value & mask, size_bytes, name

@@ -50,9 +50,10 @@ _MAX_ZSTD_WINDOW_BYTES = 128 << 20
 
 @dataclass(slots=True)
 class Normalized:
-    """The mapped bytes, and what was done to them."""
+    """The mapped bytes, their headers, and what was done to them."""
 
     data: mmap.mmap
+    elf: ElfFile
     lines: LineWalk = field(default_factory=LineWalk)
 
 
@@ -111,7 +112,7 @@ def _private_map(fd: int) -> Iterator[mmap.mmap]:
 
 def _patched(data: mmap.mmap, elf: ElfFile) -> Normalized:
     """Spell the dead line sequences as DWARF 5 asks; see `lineprograms`."""
-    normalized = Normalized(data)
+    normalized = Normalized(data, elf)
     section, text = elf.debug_section("line"), elf.text_ranges
     if section is None or not text or section.offset + section.size_bytes > len(data):
         return normalized

@@ -5,10 +5,11 @@ The steps:
 1. identify the file (`elf.py`);
 2. an ELF file with DWARF or a symbol table is normalized (`normalize.py`: compressed sections
    inflated, line sequences of discarded code buried) and compiled by `symbolic`;
-3. one that has only `.gnu_debugdata` goes through `minidebug.py` first; a Breakpad symbol file
+3. code that no function of the DWARF claims gets its lines (`linefallback.py`);
+4. one that has only `.gnu_debugdata` goes through `minidebug.py` first; a Breakpad symbol file
    is compiled as it is;
-4. function names are demangled (`demangle.py`);
-5. table, names and a trailer with what the table cannot say (its load base, where code lies,
+5. function names are demangled (`demangle.py`);
+6. table, names and a trailer with what the table cannot say (its load base, where code lies,
    the build id) are written to the output file. `table.py` has the format.
 
 A symcache can always be made again. `SYMCACHE_VERSION` is part of its stored name and of its
@@ -20,26 +21,22 @@ All modules it needs are imported at the top for the same reason.
 
 import mmap
 from array import array
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from symbolic._lowlevel import ffi
-from symbolic.debuginfo import Archive
-from symbolic.exceptions import SymbolicError
-
+from crashes.symbolication.compiler import compile_table
 from crashes.symbolication.demangle import demangle
 from crashes.symbolication.elf import DebugFileFacts, DebugFileKind, elf_facts, identify
 from crashes.symbolication.elffile import ET_REL, MAGIC, ElfFile
 from crashes.symbolication.errors import UnreadableDebugFile
+from crashes.symbolication.linefallback import with_lines
 from crashes.symbolication.lineprograms import LineWalk
 from crashes.symbolication.minidebug import breakpad_text
 from crashes.symbolication.normalize import mapped
 from crashes.symbolication.table import NONE, layout_of, raw_names, string_bytes, trailer_bytes
 
-SYMCACHE_VERSION = 1
+SYMCACHE_VERSION = 2
 
 _MAX_NAME_CHARS = 65_536
 
@@ -92,7 +89,7 @@ def build_symcache(debug_fd: int, out_fd: int, *, scratch_fd: int | None = None)
         if file.read(4) == MAGIC:
             return _build_from_elf(ElfFile(file), debug_fd, out_fd, scratch_fd)
     with mmap.mmap(debug_fd, 0, access=mmap.ACCESS_READ) as data:
-        return _compile(data, out_fd, facts, SymcacheSource.BREAKPAD, LineWalk())
+        return _write(compile_table(data), out_fd, facts, SymcacheSource.BREAKPAD, LineWalk())
 
 
 def _build_from_elf(
@@ -101,9 +98,12 @@ def _build_from_elf(
     facts = elf_facts(elf)
     source = _source(facts, elf)
     if source is SymcacheSource.MINIDEBUG:
-        return _compile(breakpad_text(elf), out_fd, facts, source, LineWalk())
+        return _write(compile_table(breakpad_text(elf)), out_fd, facts, source, LineWalk())
     with mapped(elf, debug_fd, scratch_fd) as normalized:
-        return _compile(normalized.data, out_fd, facts, source, normalized.lines)
+        table = compile_table(normalized.data)
+        if source is SymcacheSource.DWARF:
+            table = with_lines(table, normalized.elf, normalized.data, normalized.lines)
+        return _write(table, out_fd, facts, source, normalized.lines)
 
 
 def _source(facts: DebugFileFacts, elf: ElfFile) -> SymcacheSource:
@@ -120,14 +120,13 @@ def _source(facts: DebugFileFacts, elf: ElfFile) -> SymcacheSource:
     raise UnreadableDebugFile("no_symbols", "the file has neither DWARF nor a symbol table")
 
 
-def _compile(
-    data: mmap.mmap | bytes,
+def _write(
+    table: bytes,
     out_fd: int,
     facts: DebugFileFacts,
     source: SymcacheSource,
     lines: LineWalk,
 ) -> SymcacheFacts:
-    table = _table(data)
     strings, offsets = _demangled_names(table)
     summary = _summary(facts, source, lines)
     trailer = {"names": len(table), "name_offsets": len(table) + len(strings)}
@@ -154,24 +153,6 @@ def _summary(facts: DebugFileFacts, source: SymcacheSource, lines: LineWalk) -> 
     }
 
 
-def _table(data: mmap.mmap | bytes) -> bytes:
-    """The compiled table, padded to 8 bytes."""
-    try:
-        with _borrowed(data) as view:
-            archive = Archive.from_bytes(view)
-            objects = list(archive.iter_objects())
-            if not objects:
-                raise UnreadableDebugFile("uncompilable_debug_file", "the file holds no object")
-            compiled: Any = objects[0].make_symcache()
-            table: bytes = compiled.open_stream().read()
-            del compiled, objects, archive  # they point into the view
-    except SymbolicError as problem:
-        raise UnreadableDebugFile(
-            "uncompilable_debug_file", str(problem).partition("\n")[0] or type(problem).__name__
-        ) from problem
-    return table.ljust((len(table) + 7) & ~7, b"\0")
-
-
 def _demangled_names(table: bytes) -> tuple[bytearray, bytes]:
     """Strings padded to 8 bytes, and the offset of each function's one; see `table.py`.
 
@@ -191,19 +172,6 @@ def _demangled_names(table: bytes) -> tuple[bytearray, bytes]:
         offsets.append(known[name])
     strings += bytes(-len(strings) % 8)
     return strings, offsets.tobytes()
-
-
-@contextmanager
-def _borrowed(data: mmap.mmap | bytes) -> Iterator[Any]:
-    """The bytes as `symbolic` can read them in place, without the copy its own API would make.
-
-    `symbolic` keeps pointers into the buffer; everything made from it must be gone at the end.
-    """
-    view = ffi.from_buffer("uint8_t[]", data)
-    try:
-        yield view
-    finally:
-        ffi.release(view)
 
 
 def symcache_name(build_id: str, arch: str | None = None) -> str:

@@ -40,7 +40,9 @@ class Command(BaseCommand):
         )
         parser.add_argument("--rounds", type=int, default=FEWEST_ROUNDS, help="at least 3 [3]")
         parser.add_argument(
-            "--object", type=Path, help="a debug file of yours, for the benchmark symbols-given"
+            "--object",
+            type=Path,
+            help="a debug file of yours, for symbols-given and symbols-agreement",
         )
         parser.add_argument("--output", type=Path, help="the JSON file [UXP_DATA_DIR/bench.json]")
 

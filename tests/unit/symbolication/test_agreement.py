@@ -12,59 +12,14 @@ binutils file names are compared in DWARF 4 only, and 64-bit DWARF against its 3
 
 import json
 import random
-import re
-import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
 
-from crashes.symbolication.lookup import Frames
+from crashes.management.benchmarks.agreement import Answer, agreement, asked, asked_llvm, known
 from tests.conftest import require_program
 from tests.unit.symbolication.conftest import Compiled, Compiler, Toolchain
-
-Answer = list[tuple[str | None, str | None, int | None]]
-
-_CLONE = re.compile(r"\.(?:cold|part|isra|constprop|localalias|lto_priv)(?:\.\d+)*")
-_KIND = re.compile(r"([CD])[0-9](?=E|I)")
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Shares between 0 and 1, of `count` addresses."""
-
-    count: int
-    location: float
-    full: float
-
-
-def agreement(
-    ours: Sequence[Frames], theirs: Sequence[Answer], *, with_files: bool = True
-) -> Agreement:
-    known = [
-        ([(f.raw_function, f.file, f.line) for f in frames], answer)
-        for frames, answer in zip(ours, theirs, strict=True)
-        if any(name and line for name, _, line in answer)
-    ]
-    same = [
-        (mine, other)
-        for mine, other in known
-        if places(mine, with_files=with_files) == places(other, with_files=with_files)
-    ]
-    full = sum(names(mine) == names(other) for mine, other in same)
-    return Agreement(len(known), len(same) / len(known), full / len(known))
-
-
-def places(answer: Answer, *, with_files: bool) -> list[tuple[str, int]]:
-    return [
-        (PurePosixPath(file or "").name if with_files else "", line or 0)
-        for _, file, line in answer
-    ]
-
-
-def names(answer: Answer) -> list[str]:
-    return [_KIND.sub(r"\1", _CLONE.sub("", name or "")) for name, _, _ in answer]
 
 
 def random_addresses(result: Compiled, count: int = 3000) -> list[int]:
@@ -74,36 +29,15 @@ def random_addresses(result: Compiled, count: int = 3000) -> list[int]:
 
 
 def asked_binutils(addr2line: str, path: Path, addresses: Sequence[int]) -> list[Answer]:
-    output = _output([addr2line, "-a", "-i", "-f", "-e", str(path)], addresses)
-    answers: list[Answer] = []
+    output = asked([addr2line, "-a", "-i", "-f", "-e", str(path)], addresses)
+    answers: list[list[tuple[str | None, str | None, int | None]]] = []
     lines = iter(output.splitlines())
     for line in lines:
         if line.startswith("0x"):
             answers.append([])
         else:
-            answers[-1].append((_known(line), *_place(next(lines))))
-    return answers
-
-
-def asked_llvm(program: str, path: Path, addresses: Sequence[int]) -> list[Answer]:
-    options = ["--inlines", "--no-demangle", "--functions=linkage", "--output-style=JSON"]
-    output = _output([program, *options, f"--obj={path}"], addresses)
-    return [
-        [
-            (_known(frame["FunctionName"]), frame["FileName"] or None, frame["Line"] or None)
-            for frame in json.loads(line)["Symbol"]
-        ]
-        for line in output.splitlines()
-    ]
-
-
-def _output(command: list[str], addresses: Sequence[int]) -> str:
-    text = "".join(f"{address:#x}\n" for address in addresses)
-    return subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
-
-
-def _known(name: str) -> str | None:
-    return None if name in {"??", ""} else name
+            answers[-1].append((known(line), *_place(next(lines))))
+    return list(answers)
 
 
 def _place(text: str) -> tuple[str | None, int | None]:
@@ -210,7 +144,7 @@ def test_the_sample_libraries_agree_with_llvm_19(
     expected = json.loads(path.with_name(f"{name}.expected.json").read_text())
     rows = expected["addresses"]
     theirs: list[Answer] = [
-        [(_known(f[0]), f[1] or None, f[2] or None) for f in row["frames"]] for row in rows
+        [(known(f[0]), f[1] or None, f[2] or None) for f in row["frames"]] for row in rows
     ]
 
     result = compiled(path)
