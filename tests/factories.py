@@ -4,6 +4,7 @@ Every function takes keyword arguments for the fields that the test cares about 
 to the table. Counters are not kept up by themselves: a test that reads them says what they are.
 """
 
+import hashlib
 import itertools
 import uuid
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,8 @@ import zstandard
 from django.contrib.auth.models import Group, User
 
 from crashes.models import (
+    Attachment,
+    ClientLoss,
     DebugFile,
     Issue,
     IssueDevice,
@@ -24,6 +27,7 @@ from crashes.models import (
     ReportContent,
     StackVariant,
 )
+from crashes.services.blobs import blobs
 from crashes.stack import Crash, CrashKind, Frame, FrameStatus, Thread, to_json
 from devices.models import Device, Membership, Program
 from devices.services.access import issue_api_token
@@ -242,6 +246,39 @@ def make_content(
         "raw_bytes": len(raw),
     }
     return ReportContent.objects.create(**{**defaults, **fields})
+
+
+def make_attachment(report: Report, content: bytes = b"", **fields: Any) -> Attachment:
+    """A file of the report that is here as a whole; `content` is kept in the store of blobs."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    defaults = {
+        "program_id": report.program_id,
+        "device_id": report.device_id,
+        "report_id": report.report_id,
+        "sha256": sha256,
+        "size_bytes": len(content),
+        "received_bytes": len(content),
+        "format": "file",
+        "state": Attachment.State.COMPLETE,
+        "blob": blobs().new_key("attachments"),
+        "created_at": report.received_at,
+    }
+    attachment = Attachment.objects.create(**{**defaults, **fields})
+    blobs().put(attachment.blob, content)
+    return attachment
+
+
+def make_loss(program: Program, **fields: Any) -> ClientLoss:
+    """One report that the agent's queue had no room for."""
+    defaults = {
+        "program_id": program.pk,
+        "client": "agent",
+        "reason": "queue_full",
+        "category": "report",
+        "day": NOW.date(),
+        "count": 1,
+    }
+    return ClientLoss.objects.create(**{**defaults, **fields})
 
 
 def make_receipt(**fields: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.db import InterfaceError, OperationalError
+from django.http import FileResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -22,7 +23,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from crashes.api.staff import ProblemSchema, StaffView, viewer_in
 from crashes.intake.attachments import ContentRange, MalformedRange, parse_range
+from crashes.selectors.attachments import attachment_name, open_attachment
+from crashes.selectors.reports import get_report
 from crashes.services.attachments import (
     Announced,
     AttachmentRefused,
@@ -42,6 +46,8 @@ from devices.selectors.access import Sender
 from uxp_diag.api.body import BodyLimits, iterate_body
 from uxp_diag.api.permissions import AnyCredential
 from uxp_diag.api.problem import Problem
+from uxp_diag.roles import Scope
+from uxp_diag.web.downloads import attachment as download
 
 _PACKING_BYTES = 64 * 1024
 """What packing may add to bytes that cannot be packed."""
@@ -140,6 +146,27 @@ def _answer(progress: Progress, status: int) -> Response:
         "is_complete": progress.is_complete,
     }
     return Response(document, status=status)
+
+
+class AttachmentFileView(StaffView):
+    """`reports/{report_id}/attachments/{sha256}/file/`. As with raw payloads, no token may."""
+
+    required_scopes = {"GET": Scope.RAW_PAYLOAD}
+
+    @extend_schema(
+        operation_id="get_attachment_file",
+        responses={
+            (200, "application/octet-stream"): OpenApiTypes.BINARY,
+            403: ProblemSchema,
+            404: ProblemSchema,
+        },
+    )
+    def get(self, request: Request, report_id: uuid.UUID, sha256: str) -> FileResponse:
+        """The bytes of a whole file, as a file to keep."""
+        viewer = viewer_in(request)
+        report = get_report(viewer=viewer, report_id=report_id)
+        payload = open_attachment(viewer=viewer, report=report, sha256=sha256)
+        return download(payload.stream, file_name=attachment_name(sha256, payload))
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from crashes.services.acceptance import (
     Receipt,
     Upload,
 )
-from crashes.services.agent_losses import count_agent_losses
+from crashes.services.agent_losses import count_agent_losses, count_malformed
 from crashes.services.batch_answers import find_answer, remember_answer
 from crashes.services.load import Overloaded, admit_reports
 from crashes.tasks import ring
@@ -106,6 +106,8 @@ class ReportBatchView(APIView):
         except IntakeUnavailable as problem:
             raise unavailable(problem) from problem
         count_agent_losses(uploads, receipts)
+        now = timezone.now()
+        count_malformed(len(judged) - len(uploads), program_id=sender.program_id, day=now.date())
         ring([receipt.pk for receipt in receipts if receipt.pk is not None])
         wanted = wanted_by(sender, uploads, receipts)
         rest = iter(receipts)
@@ -113,8 +115,8 @@ class ReportBatchView(APIView):
             _rejected(item) if isinstance(item, Rejected) else _result(item, next(rest), wanted)
             for item in judged
         ]
-        answer = {"results": results, "server_time": timezone.now()}
-        return Response(remember_answer(sender, key, answer, now=timezone.now()))
+        answer = {"results": results, "server_time": now}
+        return Response(remember_answer(sender, key, answer, now=now))
 
 
 def batch_key(request: Request, lines: Sequence[bytes]) -> str:

@@ -19,6 +19,7 @@ from crashes.api.staff import (
     viewer_in,
 )
 from crashes.api.uploads import ReportUploadView
+from crashes.selectors.attachments import AttachmentRow, list_attachments
 from crashes.selectors.reports import (
     Companion,
     Content,
@@ -103,6 +104,18 @@ class FailureSchema(serializers.Serializer):
     detail = serializers.CharField()
 
 
+class AttachmentSchema(serializers.Serializer):
+    """A file that the report announced. Of its name only the kind is kept."""
+
+    sha256 = serializers.CharField()
+    format = serializers.CharField()
+    name_kind = serializers.CharField(allow_null=True)
+    size_bytes = serializers.IntegerField()
+    received_bytes = serializers.IntegerField()
+    is_complete = serializers.BooleanField()
+    is_payload = serializers.BooleanField()
+
+
 class ReportSchema(serializers.Serializer):
     """One report."""
 
@@ -116,6 +129,7 @@ class ReportSchema(serializers.Serializer):
     failure = FailureSchema(allow_null=True)
     crash = CrashSchema(allow_null=True)
     grouping = GroupingSchema(allow_null=True)
+    attachments = AttachmentSchema(many=True)
     evidence_of = serializers.UUIDField(
         allow_null=True,
         help_text="The report that shows the same occurrence better and is counted in its place.",
@@ -198,7 +212,23 @@ class ReportView(StaffView):
         row = get_report(viewer=viewer_in(request), report_id=report_id)
         content = get_report_content(viewer=viewer_in(request), report_pk=row.pk)
         companions = list_companions(viewer=viewer_in(request), report_pk=row.pk)
-        return Response(_report_document(row, content, companions))
+        files = list_attachments(viewer=viewer_in(request), report=row)
+        return Response(
+            _report_document(row, content, companions)
+            | {"attachments": [_attachment(file) for file in files]}
+        )
+
+
+def _attachment(file: AttachmentRow) -> dict[str, Any]:
+    return {
+        "sha256": file.sha256,
+        "format": file.format,
+        "name_kind": file.name_kind or None,
+        "size_bytes": file.size_bytes,
+        "received_bytes": file.received_bytes,
+        "is_complete": file.is_complete,
+        "is_payload": file.is_payload,
+    }
 
 
 def report_item(row: ReportRow) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from crashes.services.acceptance import (
     Receipt,
     Upload,
 )
-from crashes.services.agent_losses import count_agent_losses
+from crashes.services.agent_losses import count_agent_losses, count_malformed
 from crashes.services.attachment_rows import list_wanted
 from crashes.services.load import Overloaded, admit_reports
 from crashes.tasks import ring
@@ -143,6 +143,7 @@ def _read_upload(request: Request, sender: Sender) -> Upload:
             return _from_parts(read_multipart(raw, REPORT_LIMITS), sender)
         return upload_of(read_body(raw, REPORT_LIMITS), sender)
     except MalformedReport as problem:
+        count_malformed(1, program_id=sender.program_id, day=timezone.now().date())
         status = 400 if problem.code == "malformed_json" else 422
         raise Problem(status, problem.code, problem.detail) from None
 

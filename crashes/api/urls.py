@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from crashes.api.attachments import AttachmentView
+from crashes.api.attachments import AttachmentFileView, AttachmentView
 from crashes.api.batches import ReportBatchView
 from crashes.api.debug_files import DebugFileUploadView, MissingDebugFilesView
+from crashes.api.intake import IntakeView, QuarantinedView
 from crashes.api.issues import IssueListView, IssueView
 from crashes.api.raw import RawPayloadView
 from crashes.api.reports import ReportsView, ReportView
@@ -12,11 +13,14 @@ from crashes.api.reports import ReportsView, ReportView
 urlpatterns = [
     path("debug-files/", DebugFileUploadView.as_view()),
     path("debug-files/missing/", MissingDebugFilesView.as_view()),
+    path("intake/", IntakeView.as_view()),
+    path("intake/quarantined/", QuarantinedView.as_view()),
     path("issues/", IssueListView.as_view()),
     path("issues/<int:issue_id>/", IssueView.as_view()),
     path("reports/", ReportsView.as_view()),
     path("reports/batch/", ReportBatchView.as_view()),
     path("reports/<uuid:report_id>/", ReportView.as_view()),
     path("reports/<uuid:report_id>/attachments/<str:sha256>/", AttachmentView.as_view()),
+    path("reports/<uuid:report_id>/attachments/<str:sha256>/file/", AttachmentFileView.as_view()),
     path("reports/<uuid:report_id>/raw/", RawPayloadView.as_view()),
 ]

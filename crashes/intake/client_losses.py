@@ -22,6 +22,9 @@ OTHER = "other"
 
 AGENT = "agent"
 """Our own agent on the phones, as a client."""
+DROPBOX = "dropbox"
+"""Android's own store of dumps: beyond six entries of one process in ten minutes it keeps few, and
+says in the next one how many it dropped (ActivityManagerService, `Dropped-Count`)."""
 
 _AGENT_REASONS = frozenset(
     {"queue_full", "too_old", "too_large", "os_rate_limit", "no_consent", "storage_error"}
@@ -112,6 +115,22 @@ def losses_of_agent(discarded: Mapping[str, int], *, unknown_keys: int) -> list[
     if unknown_keys:
         losses.append(Loss(AGENT, UNKNOWN_KEYS, "report", unknown_keys))
     return [loss for loss in losses if loss.count]
+
+
+def malformed_by_agent(count: int) -> list[Loss]:
+    """Reports of our own agent that could not be read; it does not send them again."""
+    return [Loss(AGENT, MALFORMED, "report", count)] if count else []
+
+
+def dropped_by_android(details: Mapping[str, Any]) -> int:
+    """How many entries before it an entry of DropBox says were dropped."""
+    said = details.get("dropped_count")
+    return min(max(said, 0), _MAX_QUANTITY) if isinstance(said, int) else 0
+
+
+def losses_of_dropbox(count: int) -> list[Loss]:
+    """Entries that Android dropped before anybody could send them."""
+    return [Loss(DROPBOX, "os_rate_limit", "report", count)] if count else []
 
 
 def _known(word: Any, words: frozenset[str]) -> str:

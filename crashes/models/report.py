@@ -90,6 +90,11 @@ class Report(models.Model):
                 condition=models.Q(is_counted_only=True),
             ),
             models.Index(
+                fields=["-received_at", "-id"],
+                name="report_quarantined",
+                condition=models.Q(state="quarantined"),
+            ),
+            models.Index(
                 fields=["spool_file"], name="report_spool", condition=~models.Q(spool_file="")
             ),
             models.Index(

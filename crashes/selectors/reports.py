@@ -45,6 +45,7 @@ class ReportRow:
     """
 
     pk: int
+    program_id: int
     report_id: uuid.UUID
     state: str
     kind: str
@@ -183,6 +184,7 @@ def report_row(report: Report, *, fingerprint: str | None = None) -> ReportRow:
     """The value of a row. Its issue and what it is evidence of have to be loaded with it."""
     return ReportRow(
         pk=report.pk,
+        program_id=report.program_id,
         report_id=report.report_id,
         state=_PUBLIC_STATES[Report.State(report.state)],
         kind=report.kind,

@@ -30,6 +30,7 @@ from crashes.formats.registry import PARSER_VERSION
 from crashes.intake.spool_record import DamagedSpool, decode_record
 from crashes.models import Report, ReportContent
 from crashes.services.acceptance import spool
+from crashes.services.agent_losses import count_dropped_entries
 from crashes.services.blobs import blobs
 from crashes.services.counting import Sighting, count_sightings
 from crashes.services.digesting import Digested, Failure, Leased, digest
@@ -172,6 +173,7 @@ def _store_all(digested: Sequence[Digested], *, now: datetime) -> None:
     placer.flush()
     lock_joined_issues(joins)
     _count(leads)
+    count_dropped_entries((item.leased.row, item.crash) for item in leads)
     follow_leads(joins)
     for item in items:
         fill_row(item.leased.row, item.crash)

@@ -38,12 +38,19 @@ class Chart:
     summary: str
     highest: int
     total: int
+    noun: str
 
 
 def day_chart(
-    values: Sequence[int], *, last_day: date, width: int, height: int, gap: float
+    values: Sequence[int],
+    *,
+    last_day: date,
+    width: int,
+    height: int,
+    gap: float,
+    noun: str = "reports",
 ) -> Chart:
-    """Reports per day as bars, the last one for `last_day`."""
+    """So many per day as bars, the last one for `last_day`. `noun` says what they are."""
     highest = max(values, default=0)
     step = width / max(len(values), 1)
     first_day = last_day - timedelta(days=len(values) - 1)
@@ -51,7 +58,7 @@ def day_chart(
         _bar(number, value, highest, step=step, height=height, gap=gap, first_day=first_day)
         for number, value in enumerate(values)
     )
-    return Chart(width, height, bars, _summary(values, first_day), highest, sum(values))
+    return Chart(width, height, bars, _summary(values, first_day, noun), highest, sum(values), noun)
 
 
 def _bar(
@@ -75,13 +82,13 @@ def _bar(
     )
 
 
-def _summary(values: Sequence[int], first_day: date) -> str:
+def _summary(values: Sequence[int], first_day: date, noun: str) -> str:
     total = sum(values)
     if not total:
-        return f"No reports in {len(values)} days"
+        return f"No {noun} in {len(values)} days"
     highest = max(values)
     day = first_day + timedelta(days=list(values).index(highest))
-    return f"{total:,} reports in {len(values)} days, most on {day:%b} {day.day} ({highest:,})"
+    return f"{total:,} {noun} in {len(values)} days, most on {day:%b} {day.day} ({highest:,})"
 
 
 def outline(bars: Iterable[Bar]) -> str:

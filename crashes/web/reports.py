@@ -9,6 +9,13 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from crashes.intake.attachments import FILE
+from crashes.selectors.attachments import (
+    AttachmentRow,
+    attachment_name,
+    list_attachments,
+    open_attachment,
+)
 from crashes.selectors.reports import (
     Content,
     ReportRow,
@@ -47,6 +54,10 @@ def report_detail(request: StaffRequest, report_id: uuid.UUID) -> HttpResponse:
         "companions": list_companions(viewer=request.viewer, report_pk=report.pk),
         "receipt": receipt_view(content.grouping) if content else None,
         "advice": failure_advice(report.failure_code),
+        "attachments": [
+            (file, _file_state(file, content))
+            for file in list_attachments(viewer=request.viewer, report=report)
+        ],
         "may_see_raw": request.viewer.may(Scope.RAW_PAYLOAD),
     }
     return render(request, "crashes/report_detail.html", context)
@@ -78,6 +89,29 @@ def raw_file(request: StaffRequest, report_id: uuid.UUID) -> FileResponse:
     report = get_report(viewer=request.viewer, report_id=report_id)
     payload = open_raw_payload(viewer=request.viewer, report_pk=report.pk)
     return attachment(payload.stream, file_name=raw_name(report_id, payload))
+
+
+@require_safe
+@needs(Scope.RAW_PAYLOAD)
+def attachment_file(request: StaffRequest, report_id: uuid.UUID, sha256: str) -> FileResponse:
+    """A file that followed the report, to keep."""
+    report = get_report(viewer=request.viewer, report_id=report_id)
+    payload = open_attachment(viewer=request.viewer, report=report, sha256=sha256)
+    return attachment(payload.stream, file_name=attachment_name(sha256, payload))
+
+
+def _file_state(file: AttachmentRow, content: Content | None) -> str:
+    """How far a file is, in words."""
+    if not file.is_complete:
+        part = file.received_bytes * 100 // file.size_bytes
+        waits = ", the report waits for it" if file.is_payload else ""
+        return f"{part} % here{waits}"
+    if file.is_payload:
+        return "the payload"
+    came_without = content is not None and content.raw_format == PayloadFormat.NONE
+    if came_without and file.format != FILE:
+        return "came too late to be the payload; kept, not digested"
+    return "kept, not read"
 
 
 # Facts ----------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from crashes.web import issues, reports, symbols
+from crashes.web import intake, issues, reports, symbols
 
 urlpatterns = [
     path("", issues.issue_list, name="issue_list"),
@@ -12,5 +12,11 @@ urlpatterns = [
     path("reports/<uuid:report_id>/", reports.report_detail, name="report_detail"),
     path("reports/<uuid:report_id>/raw/", reports.raw_payload, name="raw_payload"),
     path("reports/<uuid:report_id>/raw/file/", reports.raw_file, name="raw_file"),
+    path(
+        "reports/<uuid:report_id>/attachments/<str:sha256>/file/",
+        reports.attachment_file,
+        name="attachment_file",
+    ),
+    path("intake/", intake.intake, name="intake"),
     path("symbols/", symbols.debug_file_list, name="debug_file_list"),
 ]

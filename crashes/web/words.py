@@ -65,6 +65,36 @@ _FAILURE = (
 )
 
 
+_LOSSES = {
+    "queue_full": "The phone's queue was full",
+    "too_old": "Waited too long on the phone",
+    "os_rate_limit": "Android keeps only some of an app's entries",
+    "no_consent": "The owner does not allow it",
+    "storage_error": "The phone could not write its queue",
+    "unknown_keys": "Keys of a report that we do not know",
+    "not_kept": "Of a type that is not kept here",
+    "malformed": "Damaged when it came",
+    "too_large": "Larger than allowed",
+    "over_budget": "Turned away, and the client does not come back",
+    "ratelimit_backoff": "The SDK waited as we told it",
+    "network_error": "The SDK could not send it",
+    "send_error": "We refused it",
+    "queue_overflow": "The SDK's queue was full",
+    "cache_overflow": "The SDK's files on the phone were full",
+    "buffer_overflow": "The SDK's memory for it was full",
+    "sample_rate": "The app samples",
+    "before_send": "The app filters",
+    "event_processor": "The app filters",
+    "ignored": "The app filters",
+    "backpressure": "The SDK slowed down",
+}
+
+
+def loss_words(reason: str) -> str:
+    """What a reason for a loss means; empty where the word says it."""
+    return _LOSSES.get(reason, "")
+
+
 def kind_label(kind: str) -> str:
     """A kind for people; an unknown one as it is."""
     return KINDS.get(CrashKind(kind), kind) if kind in set(CrashKind) else kind

@@ -25,6 +25,7 @@ class Place:
 
 PLACES = (
     Place("Issues", "issue_list", Scope.READ, ("/issues/", "/reports/")),
+    Place("Intake", "intake", Scope.READ, ("/intake/",)),
     Place("Symbols", "debug_file_list", Scope.READ, ("/symbols/",)),
 )
 
