@@ -9,6 +9,7 @@ from crashes.api.intake import IntakeView, QuarantinedView
 from crashes.api.issues import IssueListView, IssueView
 from crashes.api.raw import RawPayloadView
 from crashes.api.reports import ReportsView, ReportView
+from uxp_diag import converters  # noqa: F401  registers `sha256`
 
 urlpatterns = [
     path("debug-files/", DebugFileUploadView.as_view()),
@@ -20,7 +21,9 @@ urlpatterns = [
     path("reports/", ReportsView.as_view()),
     path("reports/batch/", ReportBatchView.as_view()),
     path("reports/<uuid:report_id>/", ReportView.as_view()),
-    path("reports/<uuid:report_id>/attachments/<str:sha256>/", AttachmentView.as_view()),
-    path("reports/<uuid:report_id>/attachments/<str:sha256>/file/", AttachmentFileView.as_view()),
+    path("reports/<uuid:report_id>/attachments/<sha256:sha256>/", AttachmentView.as_view()),
+    path(
+        "reports/<uuid:report_id>/attachments/<sha256:sha256>/file/", AttachmentFileView.as_view()
+    ),
     path("reports/<uuid:report_id>/raw/", RawPayloadView.as_view()),
 ]

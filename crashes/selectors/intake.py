@@ -86,6 +86,7 @@ def list_quarantined(
     *, viewer: Viewer, code: str = "", cursor: str | None = None, size: int = DEFAULT_SIZE
 ) -> Page[ReportRow]:
     """A page of the reports in quarantine, newest first. Raises Problem 400."""
+    code = code.replace("\0", "")
     rows = _quarantined(viewer).filter(Q(failure_code=code) if code else Q())
     page = take_page(rows.select_related("issue"), order=_ORDER, cursor=cursor, size=size)
     return Page([report_row(report) for report in page.items], page.next_cursor)

@@ -4,6 +4,7 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from crashes.web import intake, issues, reports, symbols
+from uxp_diag import converters  # noqa: F401  registers `sha256`
 
 urlpatterns = [
     path("", issues.issue_list, name="issue_list"),
@@ -13,7 +14,7 @@ urlpatterns = [
     path("reports/<uuid:report_id>/raw/", reports.raw_payload, name="raw_payload"),
     path("reports/<uuid:report_id>/raw/file/", reports.raw_file, name="raw_file"),
     path(
-        "reports/<uuid:report_id>/attachments/<str:sha256>/file/",
+        "reports/<uuid:report_id>/attachments/<sha256:sha256>/file/",
         reports.attachment_file,
         name="attachment_file",
     ),
