@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("crashes", "0008_fetching"),
+        ("crashes", "0009_grouping_decisions"),
     ]
 
     operations = [
