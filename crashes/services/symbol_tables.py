@@ -12,7 +12,8 @@ import os
 import secrets
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence, Set
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,7 @@ from crashes.models import AppMapping, DebugFile, MissingDebugFile
 from crashes.services.blobs import blobs
 from crashes.services.leases import LEASE, kept
 from crashes.services.sandboxes import BUILD_SYMCACHE, OPEN_MAPPING, sandbox
+from crashes.symbolication.build_ids import beginnings, unpadded
 from crashes.symbolication.elf import DebugFileKind, debug_id_of
 from crashes.symbolication.errors import UnreadableDebugFile
 from crashes.symbolication.lookup import SymcachePool
@@ -35,6 +37,7 @@ from uxp_diag.sandbox import JobRefused, SandboxFailure
 logger = logging.getLogger(__name__)
 
 _POOL_BYTES = 512 << 20
+_HALF_DIGITS = 32  # of a build id, as a debug id has them
 _WITH_LINES = frozenset({SymcacheSource.DWARF.value, SymcacheSource.BREAKPAD.value})
 
 Quality = DebugFile.Quality
@@ -180,6 +183,40 @@ def _forget_missing(debug_file: DebugFile) -> None:
     MissingDebugFile.objects.filter(program_id=debug_file.program_id, build_id__in=ids).delete()
 
 
+# --- Finding ---------------------------------------------------------------------------------
+
+
+def files_by_name(program_id: int, names: Set[str], **wanted: Any) -> dict[str, list[DebugFile]]:
+    """The debug files that each of these build ids or debug ids may mean, as reports spell them.
+
+    `wanted` narrows the rows. A name that is nobody's build id is tried as another spelling of
+    one (`crashes.symbolication.build_ids`).
+    """
+    files = DebugFile.objects.filter(program_id=program_id, **wanted).order_by("pk")
+    exact = names | {debug_id(name) for name in names}
+    known: dict[str, list[DebugFile]] = defaultdict(list)
+    for file in files.filter(build_id__in=exact):
+        known[file.build_id].append(file)
+    found = {
+        name: [file for one in {name, debug_id(name)} for file in known[one]] for name in names
+    }
+    starts = {name: beginnings(name) for name, own in found.items() if not own}
+    every = {start for own in starts.values() for start in own}
+    if not every:
+        return found
+    either = Q(build_id__in=[short for start in every for short in unpadded(start)])
+    for start in every:
+        either |= Q(build_id__startswith=start)
+    others = [file for file in files.filter(either) if not is_mapping(file)]
+    for name, own in starts.items():
+        found[name] = [file for file in others if _begins(file.build_id, own)]
+    return found
+
+
+def _begins(build_id: str, beginnings: Sequence[str]) -> bool:
+    return build_id.ljust(_HALF_DIGITS, "0").startswith(tuple(beginnings))
+
+
 # --- Names -----------------------------------------------------------------------------------
 
 
@@ -214,7 +251,10 @@ def debug_id(build_id: str) -> str:
 def names_of(debug_file: DebugFile) -> dict[str, int]:
     """The names that a ready debug file answers to, with what it is worth under each."""
     if not is_mapping(debug_file):
-        names = {native_name(debug_file.build_id): int(debug_file.quality)}
+        own = debug_id(debug_file.build_id)
+        # Some daemons write the debug id without its dashes, which then reads as a build id.
+        spellings = (own, own.replace("-", ""))
+        names = {native_name(spelling): int(debug_file.quality) for spelling in spellings}
         return names | ({unwind_name(debug_file.build_id): 1} if debug_file.has_unwind else {})
     ids = filter(None, (debug_file.build_id, debug_file.mapping_id))
     apps = AppMapping.objects.filter(debug_file_id=debug_file.pk)

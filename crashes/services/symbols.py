@@ -10,7 +10,6 @@ import logging
 import os
 import secrets
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from crashes.services.blobs import blobs
 from crashes.services.sandboxes import IDENTIFY, sandbox
 from crashes.services.symbol_tables import (
     debug_file_path,
-    debug_id,
+    files_by_name,
     is_mapping,
     prepare_debug_file,
     symcache_path,
@@ -224,18 +223,12 @@ class StoreFinder:
         return None
 
     def _fetch(self, build_ids: Set[str]) -> None:
-        """Look up the usable files of these build ids, under their debug ids too."""
+        """Look up the usable files of these build ids, however they are spelled."""
         if not build_ids:
             return
-        wanted = build_ids | {debug_id(build_id) for build_id in build_ids}
-        found: dict[str, list[DebugFile]] = defaultdict(list)
-        for debug_file in DebugFile.objects.filter(
-            program_id=self._program_id, build_id__in=wanted
-        ).exclude(state=DebugFile.State.UNUSABLE):
-            found[debug_file.build_id].append(debug_file)
-        for build_id in build_ids:
-            ids = {build_id, debug_id(build_id)}
-            self._files[build_id] = [file for one in ids for file in found[one]]
+        found = files_by_name(self._program_id, build_ids)
+        for build_id, files in found.items():
+            self._files[build_id] = [f for f in files if f.state != DebugFile.State.UNUSABLE]
 
 
 def _settled(debug_file: DebugFile) -> DebugFile:

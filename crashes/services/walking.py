@@ -14,7 +14,7 @@ from typing import Any
 from crashes.intake.report import without_nul
 from crashes.models import DebugFile
 from crashes.services.sandboxes import sandbox
-from crashes.services.symbol_tables import debug_id, unwind_path
+from crashes.services.symbol_tables import debug_id, files_by_name, unwind_path
 from crashes.services.symbols import note_use
 from crashes.services.waiting import Need, native_build_ids, unwind_needs
 from crashes.stack import Crash, from_json
@@ -51,14 +51,11 @@ def _module_ids(crash: Crash) -> tuple[str, ...]:
 
 def _tables(ids: set[str], program_id: int) -> dict[str, DebugFile]:
     """By debug id, a debug file whose unwind table is there."""
-    wanted = ids | {debug_id(name) for name in ids}
-    files = DebugFile.objects.filter(
-        program_id=program_id,
-        build_id__in=wanted,
-        state=DebugFile.State.READY,
-        has_unwind=True,
-    ).order_by("pk")
-    return {debug_id(file.build_id): file for file in files if unwind_path(file.sha256).exists()}
+    found = files_by_name(program_id, ids, state=DebugFile.State.READY, has_unwind=True)
+    files = {
+        name: [f for f in own if unwind_path(f.sha256).exists()] for name, own in found.items()
+    }
+    return {debug_id(name): own[-1] for name, own in files.items() if own}
 
 
 def _walk(payload: bytes, crash: Crash, tables: dict[str, DebugFile], *, now: datetime) -> Walk:

@@ -150,3 +150,29 @@ def test_a_full_disk_asks_to_come_again(client, monkeypatch):
 
     assert (answer.status_code, answer.json()["code"]) == (503, "intake_unavailable")
     assert answer.json()["retry"] is True
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "c16b1f0c4f2e36bf9a0e4d7fa8a1e2d3b4c5d6e7",
+        "c16b1f0c4f2e36bf9a0e4d7fa8a1e2d3",
+        "0c1f6bc1-2e4f-bf36-9a0e-4d7fa8a1e2d3",
+        "0c1f6bc12e4fbf369a0e4d7fa8a1e2d3",
+        "0c1f6bc12e4fbf369a0e4d7fa8a1e2d30",
+    ],
+)
+def test_a_debug_file_is_found_under_every_spelling_of_its_build_id(spelling):
+    content = SYM % b"0C1F6BC12E4FBF369A0E4D7FA8A1E2D30"
+    code_id = b"INFO CODE_ID C16B1F0C4F2E36BF9A0E4D7FA8A1E2D3B4C5D6E7\n"
+    content = content.replace(b"FILE 0", code_id + b"FILE 0")
+    register_debug_file(io.BytesIO(content), name="libodd.so.sym", program_id=1, now=NOW)
+
+    find = symbols.store_finder(1, now=NOW, expected=[spelling])
+    symcache = find.symcache_for(spelling, "arm64")
+
+    assert symcache is not None
+    assert symcache.lookup([0x1004])[0][0].function == "odd"
+    assert symbols.store_finder(2, now=NOW).symcache_for(spelling, "arm64") is None
+    other = "d" + spelling[1:]
+    assert symbols.store_finder(1, now=NOW).symcache_for(other, "arm64") is None
