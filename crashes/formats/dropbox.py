@@ -16,12 +16,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from crashes.formats import anr_traces, java_stacktrace, tombstone_proto, tombstone_text
+from crashes.formats import (
+    anr_traces,
+    java_stacktrace,
+    kernel_log,
+    tombstone_proto,
+    tombstone_text,
+)
 from crashes.formats.anr_reason import reason_kind
 from crashes.formats.anr_threads import thread_header
 from crashes.formats.dropbox_header import EntryLine, Header, read_entry_line, read_header
 from crashes.formats.errors import MalformedPayload
 from crashes.formats.exception_chain import call_of
+from crashes.formats.kernel_log.console import is_stamped
+from crashes.formats.kernel_log.report import PANIC
 from crashes.formats.lines import blank, text_lines
 from crashes.formats.logcat import TOMBSTONE_MARK, blocked_thread
 from crashes.formats.sniffing import is_tombstone_proto
@@ -33,7 +41,6 @@ _LIST_FACTS = re.compile(
     r"(?:Drop box contents: (?P<entries>[0-9]{1,9}) entries"
     r"|Low priority rate limit period: (?P<period>[0-9]{1,12}) ms)\s*"
 )
-_PANIC = re.compile(r"Kernel panic - not syncing: (?P<reason>.{1,1024})")
 _BOOT_REASON = re.compile(r"Last boot reason: (?P<reason>\S.{0,255})")
 _MAX_ENTRIES = 16
 _MAX_TAGS = 256
@@ -249,14 +256,22 @@ def _boot(entry: _Entry) -> Crash:
     """What the boot receiver collected: a tombstone, a kernel log, or the mere fact of a boot."""
     if any(TOMBSTONE_MARK in line for line in entry.body):
         return _native_crash(entry)
-    panic = next(filter(None, map(_PANIC.search, entry.body)), None)
     boot = next(filter(None, map(_BOOT_REASON.search, reversed(entry.body))), None)
     last = boot["reason"].strip() if boot else None
-    return Crash(
-        kind=CrashKind.KERNEL_PANIC if panic else CrashKind.REBOOT,
-        reason=panic["reason"].strip() if panic else last,
-        details={"last_boot_reason": last} if last else {},
-    )
+    crash = _kernel_log(entry)
+    details = {**crash.details, "last_boot_reason": last} if last else crash.details
+    reason = crash.reason or last if crash.kind is not CrashKind.REBOOT else last or crash.reason
+    return replace(crash, reason=reason, details=details)
+
+
+def _kernel_log(entry: _Entry) -> Crash:
+    """The crash in the tail of the kernel's log; a boot without such a log is a mere restart."""
+    if not any(is_stamped(line) or PANIC in line for line in entry.body):
+        return Crash(kind=CrashKind.REBOOT)
+    try:
+        return kernel_log.parse("\n".join(entry.body).encode())
+    except MalformedPayload:
+        return Crash(kind=CrashKind.REBOOT)
 
 
 def _log_of_boot(entry: _Entry) -> Crash:

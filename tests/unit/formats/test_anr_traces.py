@@ -168,6 +168,9 @@ def test_a_binder_call_that_two_threads_may_serve_is_no_proof():
     ("reason", "kind"),
     [
         ("Input dispatching timed out (service window is not responding)", "input"),
+        ("Timed out while trying to bind", "job"),
+        ("required notification not provided", "job"),
+        ("Process ProcessRecord{1a2b com.example/u0a1} failed to complete startup", "startup"),
         ("keyDispatchingTimedOut", "input"),
         ("Broadcast of Intent { act=a.B cmp=c/.JobServiceReceiver }", "broadcast"),
         ("executing service com.example/.Sync, waited 20s", "service"),
