@@ -4,7 +4,7 @@ from crashes.models.attachment import Attachment
 from crashes.models.debug_file import AppMapping, DebugFile, MissingDebugFile, WaitingReport
 from crashes.models.decision import ApartPair, GroupingDecision, ReportPin, SplitVariant
 from crashes.models.grouping import StackVariant, TermCount, VariantLikeness, VariantTerm
-from crashes.models.intake import BatchAnswer, ClientLoss
+from crashes.models.intake import BatchAnswer, ClientLoss, RefusedPayload
 from crashes.models.issue import (
     Issue,
     IssueDevice,
@@ -30,6 +30,7 @@ __all__ = [
     "IssueTally",
     "MissingDebugFile",
     "OccurrenceMark",
+    "RefusedPayload",
     "Report",
     "ReportContent",
     "ReportPin",

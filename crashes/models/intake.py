@@ -48,3 +48,29 @@ class BatchAnswer(models.Model):
 
     def __str__(self) -> str:
         return f"answer to batch {self.key} of device {self.device_id}"
+
+
+class RefusedPayload(models.Model):
+    """A payload that could not be read, by its content: see services.refusals.
+
+    `is_final`: a parser refused it. Else its child broke, `times` times.
+    """
+
+    program_id = models.BigIntegerField()
+    content_key = models.BinaryField(max_length=32)
+    parser_version = models.PositiveSmallIntegerField()
+    code = models.CharField(max_length=60)
+    detail = models.CharField(max_length=500)
+    is_final = models.BooleanField()
+    times = models.PositiveBigIntegerField(default=1)
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["program_id", "content_key", "parser_version"], name="refused_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.code}, {self.times} times"

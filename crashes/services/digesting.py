@@ -24,6 +24,12 @@ from crashes.intake.occurrences import Mark, mark_of
 from crashes.intake.report import without_nul
 from crashes.models import Report
 from crashes.services.grouping import MECHANISM
+from crashes.services.refusals import (
+    Refusal,
+    content_key,
+    find_refusals,
+    remember_refusals,
+)
 from crashes.services.retracing import missing_mappings, retrace_crashes
 from crashes.services.sandboxes import sandbox
 from crashes.services.symbols import StoreFinder, store_finder, symbolicate_crash
@@ -84,7 +90,7 @@ class _Parsed:
 
 def digest(loaded: Sequence[Leased], *, now: datetime) -> tuple[list[Digested], list[Failure]]:
     """All the steps for a batch. One report's trouble never touches its neighbors."""
-    outcomes = _parse(loaded)
+    outcomes = _parse(loaded, now=now)
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     parsed = [
         (leased, outcome)
@@ -114,7 +120,7 @@ def digest_parsed(
     return digested, failures
 
 
-def _parse(loaded: Sequence[Leased]) -> list[Crash | Failure]:
+def _parse(loaded: Sequence[Leased], *, now: datetime) -> list[Crash | Failure]:
     """Every payload through the sandbox; reports without one need no parser."""
     parsed: dict[int, Crash | Failure] = {}
     by_program: dict[int, list[Leased]] = defaultdict(list)
@@ -123,12 +129,37 @@ def _parse(loaded: Sequence[Leased]) -> list[Crash | Failure]:
             parsed[item.row.pk] = _bare_crash(item)
         else:
             by_program[item.row.program_id].append(item)
-    for items in by_program.values():  # a child reads the payloads of one program only
-        inputs = [(item.format.value, item.payload) for item in items]
-        outcomes = sandbox().run_many("crashes.formats.jobs:crash_job", inputs, into=Crash)
-        for item, outcome in zip(items, outcomes, strict=True):
-            parsed[item.row.pk] = _crash_or_failure(item, outcome)
+    for program_id, items in by_program.items():  # a child reads payloads of one program only
+        parsed |= _parse_of_program(items, program_id=program_id, now=now)
     return [parsed[item.row.pk] for item in loaded]
+
+
+def _parse_of_program(
+    items: Sequence[Leased], *, program_id: int, now: datetime
+) -> dict[int, Crash | Failure]:
+    """Equal payloads are read once, and those that are known to be unreadable not at all."""
+    keys = [content_key(item.format, item.payload) for item in items]
+    outcomes: dict[bytes, Crash | Refusal] = {}
+    outcomes |= find_refusals(keys, program_id=program_id, now=now)
+    unread = {key: item for key, item in zip(keys, items, strict=True) if key not in outcomes}
+    inputs = [(item.format.value, item.payload) for item in unread.values()]
+    answers = sandbox().run_many("crashes.formats.jobs:crash_job", inputs, into=Crash)
+    read = {
+        key: _crash_or_refusal(unread[key], answer)
+        for key, answer in zip(unread, answers, strict=True)
+    }
+    refused = {key: answer for key, answer in read.items() if isinstance(answer, Refusal)}
+    remember_refusals(refused, program_id=program_id, now=now)
+    outcomes |= read
+    return {
+        item.row.pk: _of_row(item.row, outcomes[key]) for key, item in zip(keys, items, strict=True)
+    }
+
+
+def _of_row(row: Report, outcome: Crash | Refusal) -> Crash | Failure:
+    if isinstance(outcome, Crash):
+        return outcome
+    return Failure(row, outcome.code, outcome.detail, is_final=outcome.is_final)
 
 
 def _bare_crash(leased: Leased) -> Crash:
@@ -138,14 +169,13 @@ def _bare_crash(leased: Leased) -> Crash:
     return Crash(kind=kind, reason=reason if kind is CrashKind.REBOOT else None)
 
 
-def _crash_or_failure(
+def _crash_or_refusal(
     leased: Leased, outcome: Crash | JobRefused | SandboxFailure
-) -> Crash | Failure:
+) -> Crash | Refusal:
     if isinstance(outcome, JobRefused):
-        return Failure(leased.row, outcome.code, str(outcome), is_final=True)
+        return Refusal(outcome.code, str(outcome), is_final=True)
     if isinstance(outcome, SandboxFailure):
-        code = f"sandbox_{outcome.reason.value}"
-        return Failure(leased.row, code, outcome.detail, is_final=False)
+        return Refusal(f"sandbox_{outcome.reason.value}", outcome.detail, is_final=False)
     return _storable(outcome) if b"\0" in leased.payload else outcome
 
 

@@ -17,6 +17,7 @@ from crashes.models import Report
 from crashes.services.acceptance import adopt_spool_file, spool
 from crashes.services.attachments import tend_attachments
 from crashes.services.batch_answers import forget_old_answers
+from crashes.services.refusals import forget_old_refusals
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class Reconciliation:
 def reconcile(*, now: datetime, settled_after: timedelta = _SETTLED_AFTER) -> Reconciliation:
     """Adopt what no row names, remove what nobody needs, forget what nobody will ask for."""
     forget_old_answers(now=now)
+    forget_old_refusals(now=now)
     tend_attachments(now=now)
     spool().remove_partial_files(before=(now - _ABANDONED_AFTER).timestamp())
     limit = (now - settled_after).timestamp()
