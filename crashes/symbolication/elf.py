@@ -31,6 +31,7 @@ from enum import StrEnum
 from typing import BinaryIO
 
 from crashes.symbolication.elffile import (
+    ET_REL,
     MAGIC,
     NT_GNU_BUILD_ID,
     SHT_DYNAMIC,
@@ -155,7 +156,7 @@ def elf_facts(elf: ElfFile) -> DebugFileFacts:
         build_id=build_id,
         debug_id=debug_id_of(build_id, is_little_endian=little) if build_id else None,
         arch=elf.arch,
-        name=_soname(elf) or _name_in(debuglink),
+        name=_soname(elf) or _module_name(elf) or _name_in(debuglink),
         has_dwarf=dwarf is not None,
         has_symtab=symtab or minidebug is not None,
         has_dynsym=dynsym,
@@ -188,6 +189,8 @@ def _has_lost_its_code(elf: ElfFile) -> bool:
 
 
 def _has_unwind(elf: ElfFile) -> bool:
+    if elf.type == ET_REL:
+        return False  # it would count from the wrong addresses
     names = (".eh_frame", ".ARM.exidx")
     sections = (elf.section(name) for name in names)
     has_tables = any(section is not None and section.has_bytes for section in sections)
@@ -215,6 +218,16 @@ def _name_in(debuglink: str | None) -> str | None:
     """The module's name in a debug link, unless the link is named after the build id."""
     name = (debuglink or "").removesuffix(".debug")
     return None if not name or _HEX_NAME.fullmatch(name) else name
+
+
+def _module_name(elf: ElfFile) -> str | None:
+    """What a kernel module calls itself (`name=` among its `.modinfo`), as the kernel prints it."""
+    section = elf.section(".modinfo")
+    if section is None or not section.has_bytes or section.size_bytes > _HEAD_BYTES:
+        return None
+    facts = elf.content(section, _HEAD_BYTES).split(b"\0")
+    name = next((fact[5:] for fact in facts if fact.startswith(b"name=")), b"")
+    return name.decode("utf-8", "replace") or None
 
 
 def _soname(elf: ElfFile) -> str | None:

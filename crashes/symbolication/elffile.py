@@ -69,6 +69,8 @@ class Section:
     size_bytes: int
     link: int
     entry_bytes: int
+    info: int = 0
+    alignment: int = 1
 
     @property
     def has_bytes(self) -> bool:
@@ -141,8 +143,11 @@ def read_at(file: BinaryIO, offset: int, size_bytes: int, what: str) -> bytes:
     """Exactly `size_bytes` from `offset`. Raises UnreadableDebugFile when the file ends before."""
     if offset < 0 or size_bytes < 0 or offset >= 1 << 62:
         raise UnreadableDebugFile("truncated_elf", "a header points outside the file", where=what)
-    file.seek(offset)
-    data = file.read(size_bytes)
+    try:
+        file.seek(offset)
+        data = file.read(size_bytes)
+    except OSError as problem:  # further than the file system can count
+        raise UnreadableDebugFile("truncated_elf", "a header is wrong", where=what) from problem
     if len(data) != size_bytes:
         raise UnreadableDebugFile("truncated_elf", "the file ends too early", where=what)
     return data
@@ -277,6 +282,8 @@ def _section(index: int, row: tuple[int, ...], names: bytes) -> Section:
         size_bytes=row[5],
         link=row[6],
         entry_bytes=row[9],
+        info=row[7],
+        alignment=row[8],
     )
 
 

@@ -1,13 +1,14 @@
 """A debug file as the symcache compiler should see it.
 
-`mapped` gives the file's bytes as a private memory map with two things put right:
+`mapped` gives the file's bytes as a private memory map with three things put right:
 
 1. Compressed sections (`SHF_COMPRESSED` with zlib or zstd, and the older `.zdebug_*`) are
    inflated. The inflated copy goes to a scratch file: the caller's, best on a disk, or an
    anonymous memory file. The compiler would inflate by itself, but all at once and in its own
    heap; from a mapped scratch file the pages can be dropped and read again, which halves the
    memory of a large build.
-2. Line sequences of discarded code become tombstones (`lineprograms.py`). Only the touched pages
+2. An unlinked object, as kernel modules are, is given addresses (`relocate.py`).
+3. Line sequences of discarded code become tombstones (`lineprograms.py`). Only the touched pages
    become private copies; the uploaded file is never written to.
 
 Memory stays bounded: data moves in pieces of 1 MiB, and the sizes that compressed sections
@@ -24,13 +25,14 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import zstandard
 
 from crashes.symbolication.elffile import (
     ELFCOMPRESS_ZLIB,
     ELFCOMPRESS_ZSTD,
+    ET_REL,
     SHF_COMPRESSED,
     ElfFile,
     Section,
@@ -38,6 +40,7 @@ from crashes.symbolication.elffile import (
 )
 from crashes.symbolication.errors import UnreadableDebugFile
 from crashes.symbolication.lineprograms import LineWalk, dead_addresses
+from crashes.symbolication.relocate import relocate
 
 MAX_INFLATED_BYTES = 8 << 30
 
@@ -80,12 +83,12 @@ def mapped(
     packed = _packed_sections(elf, MAX_INFLATED_BYTES if limit_bytes is None else limit_bytes)
     if not packed:
         with _private_map(debug_fd) as data:
-            yield _patched(data, elf)
+            yield _patched(data, _linked(data, elf))
         return
     with _scratch(scratch_fd) as target_fd:
         _write_inflated(elf, debug_fd, target_fd, packed)
         with _private_map(target_fd) as data, open(target_fd, "rb", closefd=False) as copy:
-            yield _patched(data, ElfFile(copy))
+            yield _patched(data, _linked(data, ElfFile(copy)))
 
 
 @contextmanager
@@ -108,6 +111,14 @@ def _private_map(fd: int) -> Iterator[mmap.mmap]:
         yield data
     finally:
         data.close()
+
+
+def _linked(data: mmap.mmap, elf: ElfFile) -> ElfFile:
+    """The same headers, or those of an unlinked object after it was given addresses."""
+    if elf.type != ET_REL:
+        return elf
+    relocate(elf, data)
+    return ElfFile(cast("BinaryIO", io.BufferedReader(_Map(data))))
 
 
 def _patched(data: mmap.mmap, elf: ElfFile) -> Normalized:
@@ -232,6 +243,30 @@ def _repoint(elf: ElfFile, target_fd: int, part: _Packed, start: int) -> None:
         _write_all(target_fd, entry.pack(*row), place)
     except struct.error as problem:  # a 32-bit file beyond 4 GiB
         raise _malformed(part, "it does not fit the file") from problem
+
+
+class _Map(io.RawIOBase):
+    """A memory map as a file, as private changes show nowhere else."""
+
+    def __init__(self, data: mmap.mmap) -> None:
+        self._data, self._position = data, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        starts = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: len(self._data)}
+        self._position = starts[whence] + offset
+        return self._position
+
+    def readinto(self, target: Any) -> int:
+        piece = self._data[self._position : self._position + len(target)]
+        target[: len(piece)] = piece
+        self._position += len(piece)
+        return len(piece)
 
 
 class _Stream(io.RawIOBase):

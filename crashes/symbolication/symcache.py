@@ -21,14 +21,14 @@ All modules it needs are imported at the top for the same reason.
 
 import mmap
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from crashes.symbolication.compiler import compile_table
 from crashes.symbolication.demangle import demangle
 from crashes.symbolication.elf import DebugFileFacts, DebugFileKind, elf_facts, identify
-from crashes.symbolication.elffile import ET_REL, MAGIC, ElfFile
+from crashes.symbolication.elffile import MAGIC, ElfFile
 from crashes.symbolication.errors import UnreadableDebugFile
 from crashes.symbolication.linefallback import with_lines
 from crashes.symbolication.lineprograms import LineWalk
@@ -78,7 +78,8 @@ def build_symcache(debug_fd: int, out_fd: int, *, scratch_fd: int | None = None)
     `scratch_fd` is an empty file opened for reading and writing, for the inflated copy of a
     compressed debug file; without it an anonymous memory file serves. Nothing is closed. Raises
     UnreadableDebugFile: the codes of `identify` and of `normalize`, `no_symbols` for a file
-    without names, `relocatable_object` for an unlinked one, `uncompilable_debug_file` when the
+    without names, `relocatable_object` for an unlinked one with relocations that
+    are not understood, `uncompilable_debug_file` when the
     compiler gives up.
     """
     with open(debug_fd, "rb", closefd=False) as file:
@@ -96,19 +97,19 @@ def _build_from_elf(
     elf: ElfFile, debug_fd: int, out_fd: int, scratch_fd: int | None
 ) -> SymcacheFacts:
     facts = elf_facts(elf)
-    source = _source(facts, elf)
+    source = _source(facts)
     if source is SymcacheSource.MINIDEBUG:
         return _write(compile_table(breakpad_text(elf)), out_fd, facts, source, LineWalk())
     with mapped(elf, debug_fd, scratch_fd) as normalized:
+        # An unlinked object has addresses only now.
+        facts = replace(facts, text_ranges=normalized.elf.text_ranges)
         table = compile_table(normalized.data)
         if source is SymcacheSource.DWARF:
             table = with_lines(table, normalized.elf, normalized.data, normalized.lines)
         return _write(table, out_fd, facts, source, normalized.lines)
 
 
-def _source(facts: DebugFileFacts, elf: ElfFile) -> SymcacheSource:
-    if elf.type == ET_REL:
-        raise UnreadableDebugFile("relocatable_object", "an unlinked object has no addresses yet")
+def _source(facts: DebugFileFacts) -> SymcacheSource:
     if facts.has_dwarf:
         return SymcacheSource.DWARF
     if not facts.is_stripped:

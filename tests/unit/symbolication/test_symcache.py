@@ -235,13 +235,6 @@ def test_a_load_base_off_a_page_border_is_taken_as_it_is(
 # --- Refusals -------------------------------------------------------------------------------
 
 
-def test_an_unlinked_object_is_refused(host: Toolchain, tmp_path: Path) -> None:
-    path = tmp_path / "plain.o"
-    run(host.cc, "-c", "-g", "-o", path, NATIVE / "plain.c")
-
-    assert refusal_of(path, tmp_path).code == "relocatable_object"
-
-
 def test_a_file_without_names_is_refused(host: Toolchain, tmp_path: Path) -> None:
     path = tmp_path / "nameless.elf"
     run(host.cc, "-nostdlib", "-static", "-Wl,-e,0", "-o", path, NATIVE / "kept.s")
