@@ -4,6 +4,7 @@
     prepare_symcache  make the tables of the debug file with this number
     resymbolicate     digest the reports again that waited for it
     fetch_debug_files ask other people's debuginfod servers for what is missing
+    collect_symbols   make room among the debug files
     sweep             ring again for whatever no bell announced
     reconcile_spool   adopt or remove spool files that no row names
 
@@ -18,6 +19,7 @@ from celery.contrib.django.task import DjangoTask
 from django.conf import settings
 from django.utils import timezone
 
+from crashes.services.collecting import tend_debug_files
 from crashes.services.fetching import fetch_missing_debug_files, upstream_client
 from crashes.services.processing import lease_reports, list_unannounced
 from crashes.services.processing import process_reports as process
@@ -139,6 +141,12 @@ def fetch_debug_files() -> None:
     ):
         for registration in fetched.registrations:
             ring_symbols(registration.debug_file.pk)
+
+
+@shared_task(base=DjangoTask, acks_late=False)
+def collect_symbols() -> None:
+    """Make room among the debug files."""
+    tend_debug_files(now=timezone.now())
 
 
 @shared_task(base=DjangoTask)

@@ -21,6 +21,7 @@ app.conf.update(
         "crashes.tasks.prepare_symcache": {"queue": "symbols"},
         "crashes.tasks.resymbolicate": {"queue": "symbols"},
         "crashes.tasks.fetch_debug_files": {"queue": "symbols"},
+        "crashes.tasks.collect_symbols": {"queue": "symbols"},
     },
     task_acks_late=True,
     task_reject_on_worker_lost=True,
@@ -50,6 +51,11 @@ app.conf.update(
             "task": "crashes.tasks.reconcile_spool",
             "schedule": float(settings.RECOVERY_SECONDS),
             "options": {"expires": settings.RECOVERY_SECONDS},
+        },
+        "collect": {
+            "task": "crashes.tasks.collect_symbols",
+            "schedule": settings.COLLECT_SECONDS,
+            "options": {"expires": settings.COLLECT_SECONDS / 2},
         },
     },
 )

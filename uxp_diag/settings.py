@@ -191,6 +191,14 @@ BACKLOG_SHED = env_int("UXP_BACKLOG_SHED", 20_000, minimum=1)
 ATTACHMENT_BYTES = env_int("UXP_ATTACHMENT_BYTES", 50 << 20, minimum=1)
 """A larger file is not asked for, however a report announces it."""
 
+SYMBOLS_KEEP_DAYS = env_int("UXP_SYMBOLS_KEEP_DAYS", 365)
+"""Debug files go that were of no use for so long and that no open issue needs; 0 keeps them all."""
+
+SYMBOLS_QUOTA_BYTES = env_int("UXP_SYMBOLS_QUOTA_BYTES", 0)
+"""Debug files with their tables may take so much; 0 is no limit."""
+
+COLLECT_SECONDS = 6 * 3600.0
+
 DEBUGINFOD_URLS = env_list("UXP_DEBUGINFOD_URLS")
 """Servers that are asked for missing debug files. None: a cell connects to nobody by itself."""
 

@@ -9,7 +9,7 @@ class DebugFile(models.Model):
     A mapping has its UUID in `build_id` and R8's own id in `mapping_id`. `building_until` is the
     lease of the one process that makes the tables of the file. `regroup_at` is when to look next
     for reports that wait for it, `regrouped_reports` how many it gave names to afterwards.
-    `last_used_at` is exact to a day.
+    `last_used_at` is exact to a day; `table_bytes` is the size of what was made of it.
     """
 
     class State(models.TextChoices):
@@ -49,6 +49,7 @@ class DebugFile(models.Model):
     regroup_at = models.DateTimeField(null=True)
     regrouped_reports = models.PositiveBigIntegerField(default=0, db_default=0)
     last_used_at = models.DateTimeField(null=True)
+    table_bytes = models.PositiveBigIntegerField(default=0, db_default=0)
 
     class Meta:
         constraints = [

@@ -22,7 +22,11 @@ COUNTED = models.Q(evidence_of=None)
 
 
 class Report(models.Model):
-    """What one device sent about one occurrence."""
+    """What one device sent about one occurrence.
+
+    `native_frames` are those of its crashing threads, `named_frames` the ones of them that got a
+    name from a debug file; None where nobody has counted.
+    """
 
     class State(models.TextChoices):
         """Where the report is in the pipeline."""
@@ -65,6 +69,8 @@ class Report(models.Model):
         "crashes.StackVariant", models.SET_NULL, null=True, related_name="+"
     )
     parser_version = models.PositiveSmallIntegerField(default=0)
+    native_frames = models.PositiveIntegerField(null=True)
+    named_frames = models.PositiveIntegerField(null=True)
     is_counted_only = models.BooleanField(default=False)
     evidence_of = models.ForeignKey(
         "self", models.CASCADE, null=True, related_name="evidence", db_index=False

@@ -31,6 +31,7 @@ from crashes.services.symbols import (
     incoming_path,
     keep_file,
     record_file,
+    refuse_beyond_quota,
 )
 from uxp_diag.sandbox import JobRefused, SandboxFailure
 
@@ -60,7 +61,7 @@ def add_files(
     """Take in what is new of these files, a batch at a time; zips entry by entry.
 
     A file whose build id, kind and size are known is not read to its end, unless `skips_known` is
-    false.
+    false. Raises DebugFileRefused when the quota leaves no room for a batch.
     """
     pool = ThreadPoolExecutor(threads)
     try:
@@ -68,6 +69,8 @@ def add_files(
             items = [*itertools.chain(*pool.map(_look, _batched(batch, _GROUP)))]
             known = _known(items, program_id) if skips_known else set()
             fresh = [item for item in items if item.facts and item.key not in known]
+            if fresh:
+                refuse_beyond_quota(sum(item.size_bytes for item in fresh))
             share = max(1, min(_GROUP, -(-len(fresh) // threads)))
             taken = dict(itertools.chain(*pool.map(_take_in, _batched(fresh, share))))
             yield from _record(items, taken, program_id=program_id, now=now)

@@ -6,18 +6,22 @@ read from the reports themselves, once for all candidates. Tables and bytes are 
 that have the same file, and go with the last of them.
 """
 
+import logging
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import zstandard
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Coalesce
 
 from crashes.models import DebugFile, Issue, ReportContent
+from crashes.services.blobs import blobs
 from crashes.services.symbol_tables import (
     app_name,
     debug_file_path,
@@ -27,10 +31,15 @@ from crashes.services.symbol_tables import (
     symcache_path,
     unwind_path,
 )
+from crashes.services.symbols import used_bytes
+
+logger = logging.getLogger(__name__)
 
 _NAMED = re.compile(
     rb'"(build_id|debug_id|map_id|mapping)":"([^"\\]{1,200})"|r8-map-id-([^"\\]{1,128})"'
 )
+_YOUNG = timedelta(days=7)
+_ABANDONED_AFTER = timedelta(days=1)
 _MAX_CRASH_BYTES = 512 << 20
 _CHUNK = 200
 
@@ -53,9 +62,57 @@ def collect_debug_files(
         needed = _needed_names(program_id)
         for debug_file in candidates:
             if needed.isdisjoint(names_of(debug_file)):
-                yield _facts(debug_file)
+                facts = _facts(debug_file)
                 if not is_rehearsal:
                     _drop(debug_file, unused_since=now - older_than)
+                yield facts
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What the timetable's collection took away."""
+
+    files: int
+    size_bytes: int
+    abandoned_uploads: int
+
+
+def tend_debug_files(*, now: datetime) -> Collection:
+    """What the timetable does: by age, by quota, and what uploads left that nobody finished.
+
+    The quota takes the longest unused first, and only what is older than a week: what is that
+    young is being worked with.
+    """
+    gone: list[Collected] = []
+    if settings.SYMBOLS_KEEP_DAYS:
+        age = timedelta(days=settings.SYMBOLS_KEEP_DAYS)
+        gone += collect_debug_files(older_than=age, now=now, is_rehearsal=False)
+    excess = used_bytes() - settings.SYMBOLS_QUOTA_BYTES if settings.SYMBOLS_QUOTA_BYTES else 0
+    if excess > 0:
+        excess += settings.SYMBOLS_QUOTA_BYTES // 10  # room for what comes next
+        for one in collect_debug_files(older_than=_YOUNG, now=now, is_rehearsal=False):
+            gone.append(one)
+            excess -= one.size_bytes
+            if excess <= 0:
+                break
+    done = Collection(len(gone), sum(one.size_bytes for one in gone), _forget_abandoned(now))
+    if gone or done.abandoned_uploads:
+        logger.info(
+            "debug files: %d went with %.1f MB, %d unfinished uploads",
+            done.files, done.size_bytes / 1e6, done.abandoned_uploads,
+        )  # fmt: skip
+    return done
+
+
+def _forget_abandoned(now: datetime) -> int:
+    """Remove files on their way in whose process died."""
+    count = 0
+    for path in blobs().path("incoming").glob("*"):
+        with suppress(FileNotFoundError):
+            if path.is_file() and path.stat().st_mtime < (now - _ABANDONED_AFTER).timestamp():
+                path.unlink()
+                count += 1
+    return count
 
 
 def _unused(since: datetime) -> Q:

@@ -45,8 +45,8 @@ from crashes.services.occurrences import (
 )
 from crashes.services.symbols import note_missing
 from crashes.services.waiting import Need, note_needs
-from crashes.stack import Crash, to_json
-from crashes.symbolication.frames import SymbolicationResult
+from crashes.stack import Crash, FrameStatus, to_json
+from crashes.symbolication.frames import SymbolicationResult, is_native
 from uxp_diag.db import update_rows
 
 logger = logging.getLogger(__name__)
@@ -234,6 +234,8 @@ _STORED_FIELDS = (
     "package",
     "version_name",
     "version_code",
+    "native_frames",
+    "named_frames",
     "is_counted_only",
     "evidence_of",
 )
@@ -285,6 +287,15 @@ def fill_row(row: Report, crash: Crash) -> None:
     row.package = (crash.package or "")[:200]
     row.version_name = (crash.version_name or "")[:100]
     row.version_code = crash.version_code
+    native = [
+        frame
+        for thread in crash.threads
+        if thread.crashing
+        for frame in thread.frames
+        if is_native(frame)
+    ]
+    row.native_frames = len(native)
+    row.named_frames = sum(frame.status is FrameStatus.SYMBOLICATED for frame in native)
 
 
 def _content(item: Digested, receipt: dict[str, Any]) -> ReportContent:

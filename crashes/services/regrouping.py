@@ -167,7 +167,10 @@ def _store_all(digested: Sequence[Digested], debug_file: DebugFile, *, now: date
     rows = [move.row for move in moves]
     update_rows(
         rows,
-        ("issue", "variant", "process", "package", "version_name", "version_code"),
+        (
+            "issue", "variant", "process", "package", "version_name", "version_code",
+            "native_frames", "named_frames",
+        ),
         lease_id=None, leased_until=None, attempts=1, parser_version=PARSER_VERSION,
     )  # fmt: skip
     carry_evidence(rows)

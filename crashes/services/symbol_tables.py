@@ -80,8 +80,10 @@ def prepare_debug_file(debug_file_id: int) -> DebugFile:
     with kept(lambda until: mine.update(building_until=until)):
         _make(debug_file)
     debug_file.building_until = debug_file.build_lease = None
+    tables = (symcache_path(debug_file.sha256), unwind_path(debug_file.sha256))
+    debug_file.table_bytes = sum(path.stat().st_size for path in tables if path.exists())
     fields = ("state", "failure_detail", "symcache_version", "quality", "has_unwind", "ready_at")
-    values = {name: getattr(debug_file, name) for name in (*fields, "regroup_at")}
+    values = {name: getattr(debug_file, name) for name in (*fields, "regroup_at", "table_bytes")}
     if mine.update(**values, building_until=None, build_lease=None):
         _forget_missing(debug_file)
     return debug_file

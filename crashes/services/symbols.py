@@ -17,7 +17,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
-from django.db.models import Q
+from django.conf import settings
+from django.db.models import Max, Q, Sum
 
 from crashes.intake.report import without_nul
 from crashes.models import AppMapping, DebugFile, MissingDebugFile
@@ -92,6 +93,7 @@ def register_debug_file(
             raise DebugFileRefused("no_build_id", "The file has no build id to find it by.")
         if fetched_from:
             facts["fetched_from"] = fetched_from
+        refuse_beyond_quota(size_bytes)
         was_missing = keep_file(path, sha256)  # before the row, which promises that it is there
         new = NewFile(sha256, size_bytes, facts, Path(name).name, was_missing)
         return record_file(new, program_id=program_id, now=now)
@@ -106,6 +108,19 @@ class NewFile:
     facts: dict[str, Any]
     name: str
     was_missing: bool
+
+
+def used_bytes() -> int:
+    """What all debug files and their tables take up; what programs share counts once."""
+    once = DebugFile.objects.values("sha256").annotate(size=Max("size_bytes") + Max("table_bytes"))
+    return once.aggregate(total=Sum("size"))["total"] or 0
+
+
+def refuse_beyond_quota(size_bytes: int) -> None:
+    """Raise DebugFileRefused when so much more would be too much."""
+    quota = settings.SYMBOLS_QUOTA_BYTES
+    if quota and used_bytes() + size_bytes > quota:
+        raise DebugFileRefused("symbols_quota", "The store has no room for more debug files.")
 
 
 def record_file(new: NewFile, *, program_id: int, now: datetime) -> Registration:

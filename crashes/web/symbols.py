@@ -1,5 +1,7 @@
 """Debug files that are there, and those that reports wait for."""
 
+from datetime import timedelta
+
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -11,10 +13,12 @@ from crashes.selectors.debug_files import (
     list_debug_files,
     list_missing_debug_files,
 )
+from crashes.selectors.symbol_coverage import get_symbol_usage, list_symbol_coverage
 from devices.web.access import StaffRequest, needs
 from uxp_diag.roles import Scope
 
 _MISSING_SHOWN = 50
+_COVERED = timedelta(days=30)
 
 
 @require_safe
@@ -23,6 +27,8 @@ def debug_file_list(request: StaffRequest) -> HttpResponse:
     """What is missing most, then what is there."""
     text = request.GET.get("q", "")[:200]
     cursor = request.GET.get("cursor")
+    now = timezone.now()
+    is_plain = not cursor and not text
     page = list_debug_files(viewer=request.viewer, text=text, cursor=cursor)
     missing = list_missing_debug_files(viewer=request.viewer, limit=_MISSING_SHOWN)
     context = {
@@ -31,7 +37,11 @@ def debug_file_list(request: StaffRequest) -> HttpResponse:
         "missing": missing,
         "missing_total": count_missing_debug_files(viewer=request.viewer),
         "most_reports": max((row.reports for row in missing), default=0),
-        "now": timezone.now(),
+        "coverage": list_symbol_coverage(viewer=request.viewer, since=now - _COVERED)
+        if is_plain
+        else [],
+        "usage": get_symbol_usage(viewer=request.viewer),
+        "now": now,
         "is_first_page": not cursor,
         "first_url": "?" + urlencode({"q": text}),
         "next_url": "?" + urlencode({"q": text, "cursor": page.next_cursor})

@@ -6,11 +6,14 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from crashes.models import DebugFile, Issue
-from crashes.services.collecting import collect_debug_files
+from crashes.selectors.symbol_coverage import get_symbol_usage, list_symbol_coverage
+from crashes.services.collecting import collect_debug_files, tend_debug_files
 from crashes.services.symbol_tables import debug_file_path, symcache_path, unwind_path
-from tests.factories import NOW, make_program
+from crashes.services.symbols import DebugFileRefused, used_bytes
+from tests.factories import NOW, make_program, make_viewer
 from tests.integration.test_late_symbols import (
     MAPPING,
     PARSE,
@@ -101,3 +104,93 @@ def test_the_command_tells_and_drops(program):
     assert not DebugFile.objects.exists()
     with pytest.raises(CommandError, match="one day"):
         call_command("collect_symbols", "--older-than", "0")
+
+
+# --- The timetable ----------------------------------------------------------------------------
+
+
+def tend(settings, *, keep_days=0, quota=0, after=MONTHS):
+    regroup()
+    regroup()
+    settings.SYMBOLS_KEEP_DAYS, settings.SYMBOLS_QUOTA_BYTES = keep_days, quota
+    return tend_debug_files(now=NOW + after)
+
+
+def test_the_timetable_goes_by_age(program, settings):
+    add(program, breakpad())
+
+    assert tend(settings, keep_days=0).files == 0
+    assert tend(settings, keep_days=91).files == 0
+    assert tend(settings, keep_days=89).files == 1
+
+
+def test_beyond_the_quota_the_longest_unused_go_first(program, settings):
+    files = [add(program, breakpad(f"{number:040x}")) for number in range(1, 5)]
+    for day, debug_file in enumerate(files):
+        DebugFile.objects.filter(pk=debug_file.pk).update(last_used_at=NOW + timedelta(days=day))
+
+    used = used_bytes()
+    done = tend(settings, quota=used * 6 // 10)
+
+    assert done.files == 2
+    assert done.size_bytes == used - used_bytes()
+    assert set(DebugFile.objects.values_list("pk", flat=True)) == {file.pk for file in files[2:]}
+
+
+def test_what_is_young_or_needed_stays_even_beyond_the_quota(program, settings):
+    add(program, breakpad())
+    assert tend(settings, quota=1, after=timedelta(days=6)).files == 0
+    send(program, tombstone(PARSE))
+
+    assert tend(settings, quota=1).files == 0
+
+
+def test_beyond_the_quota_nothing_is_taken_in(program, settings):
+    add(program, breakpad())
+    settings.SYMBOLS_QUOTA_BYTES = used_bytes() + 10
+
+    with pytest.raises(DebugFileRefused) as caught:
+        add(program, breakpad("ff" * 20))
+
+    assert caught.value.code == "symbols_quota"
+    assert DebugFile.objects.count() == 1
+
+
+def test_unfinished_uploads_go_after_a_day(program, settings):
+    left = settings.BLOB_DIR / "incoming" / "left"
+    add(program, breakpad())
+    left.write_bytes(b"half")
+    real_now = timezone.now()
+
+    young = tend_debug_files(now=real_now).abandoned_uploads
+    old = tend_debug_files(now=real_now + timedelta(days=2)).abandoned_uploads
+
+    assert (young, old, left.exists()) == (0, 1, False)
+
+
+# --- What the page says -----------------------------------------------------------------------
+
+
+def test_coverage_grows_when_symbols_come(program):
+    viewer, since = make_viewer(program), NOW - timedelta(days=30)
+    send(program, tombstone(PARSE))
+    (before,) = list_symbol_coverage(viewer=viewer, since=since)
+    add(program, breakpad())
+    regroup()
+    (after,) = list_symbol_coverage(viewer=viewer, since=since)
+
+    assert (before.reports, before.complete_reports, before.named_frames) == (1, 0, 0)
+    assert (after.reports, after.complete_reports) == (1, 1)
+    assert 0 < after.named_frames <= after.native_frames
+    assert (before.frames_percent, after.reports_percent) == (0.0, 100.0)
+    assert list_symbol_coverage(viewer=make_viewer(make_program()), since=since) == []
+
+
+def test_usage_counts_files_and_tables_once(program):
+    debug_file = add(program, breakpad())
+    usage = get_symbol_usage(viewer=make_viewer(program))
+
+    assert usage.files == 1
+    assert usage.file_bytes == debug_file_path(debug_file.sha256).stat().st_size
+    assert usage.table_bytes == symcache_path(debug_file.sha256).stat().st_size
+    assert usage.total_bytes == used_bytes()

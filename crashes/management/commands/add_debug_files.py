@@ -14,7 +14,7 @@ from tqdm import tqdm
 from crashes.services.bulk_symbols import BulkFile, add_files
 from crashes.services.local_symbols import walk_files
 from crashes.services.symbol_tables import prepare_debug_file
-from crashes.services.symbols import Registration, name_mapping
+from crashes.services.symbols import DebugFileRefused, Registration, name_mapping
 from crashes.tasks import ring_symbols
 from devices.services.access import get_or_create_program
 
@@ -65,6 +65,8 @@ class Command(BaseCommand):
             self._add(list(walk_files(paths)))
         except KeyboardInterrupt:
             raise CommandError("Stopped. Start it again, and it goes on from here.") from None
+        except DebugFileRefused as problem:  # the quota
+            raise CommandError(problem.detail) from None
         finally:
             self._sum_up()
 

@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
+from crashes.services.collecting import tend_debug_files
 from crashes.services.processing import lease_reports, process_reports
 from crashes.services.reconciling import reconcile
 from crashes.services.regrouping import list_awaited, regroup_waiting
@@ -38,7 +39,9 @@ class Command(BaseCommand):
         """How long, and what else."""
         parser.add_argument("--once", action="store_true", help="end when nothing is left to do")
         parser.add_argument(
-            "--reconcile", action="store_true", help="also bring spool and table into agreement"
+            "--reconcile",
+            action="store_true",
+            help="also bring spool and table into agreement, and make room among debug files",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -47,12 +50,18 @@ class Command(BaseCommand):
         self._is_stopping = False
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
-        next_reconcile = time.monotonic() if options["reconcile"] else float("inf")
+        next_reconcile = next_collection = float("inf")
+        if options["reconcile"]:
+            next_reconcile = time.monotonic()
+            next_collection = next_reconcile + settings.RECOVERY_SECONDS  # not while it starts
         pause = _SHORTEST_PAUSE_SECONDS
         while not self._is_stopping:
             if time.monotonic() >= next_reconcile:
                 _attempt(_reconcile)
                 next_reconcile = time.monotonic() + settings.RECOVERY_SECONDS
+            if time.monotonic() >= next_collection:
+                _attempt(_collect)
+                next_collection = time.monotonic() + settings.COLLECT_SECONDS
             if _work_once():
                 pause = _SHORTEST_PAUSE_SECONDS
                 continue
@@ -87,6 +96,10 @@ def _attempt(step: Callable[[], object]) -> bool:
 
 def _reconcile() -> None:
     reconcile(now=timezone.now())
+
+
+def _collect() -> None:
+    tend_debug_files(now=timezone.now())
 
 
 def _prepare_debug_file() -> bool:
