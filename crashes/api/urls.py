@@ -5,6 +5,15 @@ from django.urls import path
 from crashes.api.attachments import AttachmentFileView, AttachmentView
 from crashes.api.batches import ReportBatchView
 from crashes.api.debug_files import DebugFileUploadView, MissingDebugFilesView
+from crashes.api.decisions import (
+    DecisionUndoView,
+    IssueApartView,
+    IssueDecisionsView,
+    IssueMergeView,
+    IssueSplitView,
+    ReportMoveView,
+    SimilarIssuesView,
+)
 from crashes.api.intake import IntakeView, QuarantinedView
 from crashes.api.issues import IssueListView, IssueView
 from crashes.api.raw import RawPayloadView
@@ -17,7 +26,13 @@ urlpatterns = [
     path("intake/", IntakeView.as_view()),
     path("intake/quarantined/", QuarantinedView.as_view()),
     path("issues/", IssueListView.as_view()),
+    path("decisions/<int:decision_id>/undo/", DecisionUndoView.as_view()),
     path("issues/<int:issue_id>/", IssueView.as_view()),
+    path("issues/<int:issue_id>/apart/", IssueApartView.as_view()),
+    path("issues/<int:issue_id>/decisions/", IssueDecisionsView.as_view()),
+    path("issues/<int:issue_id>/merge/", IssueMergeView.as_view()),
+    path("issues/<int:issue_id>/similar/", SimilarIssuesView.as_view()),
+    path("issues/<int:issue_id>/split/", IssueSplitView.as_view()),
     path("reports/", ReportsView.as_view()),
     path("reports/batch/", ReportBatchView.as_view()),
     path("reports/<uuid:report_id>/", ReportView.as_view()),
@@ -25,5 +40,7 @@ urlpatterns = [
     path(
         "reports/<uuid:report_id>/attachments/<sha256:sha256>/file/", AttachmentFileView.as_view()
     ),
+    path("reports/<uuid:report_id>/attachments/<str:sha256>/", AttachmentView.as_view()),
+    path("reports/<uuid:report_id>/move/", ReportMoveView.as_view()),
     path("reports/<uuid:report_id>/raw/", RawPayloadView.as_view()),
 ]

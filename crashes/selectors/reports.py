@@ -144,6 +144,15 @@ def get_report_content(*, viewer: Viewer, report_pk: int) -> Content | None:
     )
 
 
+def get_stack_receipt(*, viewer: Viewer, report_pk: int) -> dict[str, Any] | None:
+    """How the first report with the stack of this one was placed; None without a stack."""
+    rows = Report.objects.filter(program_id__in=viewer.program_ids, variant__isnull=False)
+    found: dict[str, Any] | None = (
+        rows.filter(pk=report_pk).values_list("variant__decision", flat=True).first()
+    )
+    return found
+
+
 def get_latest_report(*, viewer: Viewer, issue_id: int) -> ReportRow | None:
     """The report of an issue that shows it best: the latest that is done; None without any."""
     rows = Report.objects.filter(

@@ -94,6 +94,17 @@ def merge_issues(*, kept_id: int, gone_id: int, by: Viewer, now: datetime) -> Gr
 
 
 @transaction.atomic
+def merge_all(
+    *, kept_id: int, gone_ids: Sequence[int], by: Viewer, now: datetime
+) -> list[GroupingDecision]:
+    """Make several issues part of one, or none of them. Raises ImpossibleDecision."""
+    return [
+        merge_issues(kept_id=kept_id, gone_id=gone_id, by=by, now=now)
+        for gone_id in dict.fromkeys(gone_ids)
+    ]
+
+
+@transaction.atomic
 def split_issue(
     *, issue_id: int, selection: Selection, by: Viewer, now: datetime
 ) -> GroupingDecision:

@@ -7,6 +7,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from crashes.selectors.decisions import list_decisions, list_similar
 from crashes.selectors.issues import (
     CHART_DAYS,
     FACET_ISSUES,
@@ -19,7 +20,8 @@ from crashes.selectors.issues import (
     list_issue_reports,
     list_issues,
 )
-from crashes.selectors.reports import get_latest_report, get_report_content
+from crashes.selectors.reports import get_latest_report, get_report_content, get_stack_receipt
+from crashes.triage.places import FACT_KEYS
 from crashes.triage.query import KEYS, BadQuery, parse
 from crashes.web.charts import day_chart
 from crashes.web.filters import DEFAULT_QUERY, ListAddress, narrowed
@@ -124,6 +126,10 @@ def issue_detail(request: StaffRequest, issue_id: int) -> HttpResponse:
         "reports": reports,
         "next_cursor": reports.next_cursor,
         "is_first_page": not cursor,
+        "decisions": list_decisions(viewer=request.viewer, issue_id=issue.id),
+        "similar": list_similar(viewer=request.viewer, issue_id=issue.id),
+        "may_triage": request.viewer.may(Scope.TRIAGE),
+        "split_keys": ", ".join(FACT_KEYS),
         **_latest_crash(request, issue),
     }
     return render(request, "crashes/issue_detail.html", context)
@@ -133,11 +139,14 @@ def _latest_crash(request: StaffRequest, issue: IssueSummary) -> dict[str, Any]:
     """The report that stands for the issue, laid out; nothing when there is none."""
     latest = get_latest_report(viewer=request.viewer, issue_id=issue.id)
     if latest is None:
-        return {"latest": None, "view": None, "receipt": None}
+        return {"latest": None, "view": None, "receipt": None, "first_receipt": None}
     content = get_report_content(viewer=request.viewer, report_pk=latest.pk)
     crash = content.crash if content else None
     return {
         "latest": latest,
         "view": lay_out(crash, with_other_threads=False) if crash else None,
         "receipt": receipt_view(content.grouping) if content else None,
+        "first_receipt": receipt_view(
+            get_stack_receipt(viewer=request.viewer, report_pk=latest.pk)
+        ),
     }

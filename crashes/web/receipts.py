@@ -22,6 +22,8 @@ class ReceiptView:
     threshold: str
     next_best: str
     steps: tuple[str, ...]
+    aligned: tuple[tuple[str, str], ...] = ()
+    """Frames in common with the stack that it was compared with, and their shares of the score."""
 
 
 def receipt_view(receipt: Mapping[str, Any] | None) -> ReceiptView | None:
@@ -36,6 +38,9 @@ def receipt_view(receipt: Mapping[str, Any] | None) -> ReceiptView | None:
         threshold=_number(receipt.get("threshold")),
         next_best=_number(next_best[1]) if next_best else "",
         steps=tuple(str(step) for step in receipt.get("explanation", ())),
+        aligned=tuple(
+            (str(name), _number(share)) for _, _, name, share in receipt.get("aligned", ())
+        ),
     )
 
 

@@ -21,6 +21,7 @@ from crashes.selectors.reports import (
     ReportRow,
     get_report,
     get_report_content,
+    get_stack_receipt,
     list_companions,
     open_raw_payload,
     raw_name,
@@ -53,12 +54,16 @@ def report_detail(request: StaffRequest, report_id: uuid.UUID) -> HttpResponse:
         "facts": _facts(report, content),
         "companions": list_companions(viewer=request.viewer, report_pk=report.pk),
         "receipt": receipt_view(content.grouping) if content else None,
+        "first_receipt": receipt_view(
+            get_stack_receipt(viewer=request.viewer, report_pk=report.pk)
+        ),
         "advice": failure_advice(report.failure_code),
         "attachments": [
             (file, _file_state(file, content))
             for file in list_attachments(viewer=request.viewer, report=report)
         ],
         "may_see_raw": request.viewer.may(Scope.RAW_PAYLOAD),
+        "may_move": request.viewer.may(Scope.TRIAGE) and report.issue_id is not None,
     }
     return render(request, "crashes/report_detail.html", context)
 

@@ -3,13 +3,18 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from crashes.web import intake, issues, reports, symbols
+from crashes.web import decisions, intake, issues, reports, symbols
 from uxp_diag import converters  # noqa: F401  registers `sha256`
 
 urlpatterns = [
     path("", issues.issue_list, name="issue_list"),
     path("issues/", RedirectView.as_view(pattern_name="issue_list", query_string=True)),
     path("issues/<int:issue_id>/", issues.issue_detail, name="issue_detail"),
+    path("issues/<int:issue_id>/merge/", decisions.merge, name="issue_merge"),
+    path("issues/<int:issue_id>/split/", decisions.split, name="issue_split"),
+    path("issues/<int:issue_id>/apart/", decisions.apart, name="issue_apart"),
+    path("decisions/<int:decision_id>/undo/", decisions.undo, name="decision_undo"),
+    path("reports/<uuid:report_id>/move/", decisions.move, name="report_move"),
     path("reports/<uuid:report_id>/", reports.report_detail, name="report_detail"),
     path("reports/<uuid:report_id>/raw/", reports.raw_payload, name="raw_payload"),
     path("reports/<uuid:report_id>/raw/file/", reports.raw_file, name="raw_file"),
