@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from crashes.formats.registry import PARSER_VERSION
 from crashes.intake.report import decode_report, payload_bytes
 from crashes.models import RefusedPayload, Report
-from crashes.services import digesting, refusals
 from crashes.services.acceptance import Upload, accept_reports
 from crashes.services.processing import lease_reports, process_reports
 from crashes.services.reconciling import reconcile
+from crashes.services.sandboxes import sandbox
 from uxp_diag.sandbox import FailureReason, SandboxFailure
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -38,8 +39,8 @@ class Counting:
 
 @pytest.fixture
 def counted(monkeypatch):
-    counting = Counting(digesting.sandbox())
-    monkeypatch.setattr(digesting, "sandbox", lambda: counting)
+    counting = Counting(sandbox())
+    monkeypatch.setattr("crashes.services.digesting.sandbox", lambda: counting)
     return counting
 
 
@@ -87,7 +88,7 @@ def test_another_program_and_another_parser_look_for_themselves(counted, monkeyp
     work()
     accept_reports([upload(BAD, program_id=2)])
     work()
-    monkeypatch.setattr(refusals, "PARSER_VERSION", refusals.PARSER_VERSION + 1)
+    monkeypatch.setattr("crashes.services.refusals.PARSER_VERSION", PARSER_VERSION + 1)
     accept_reports([upload(BAD)])
     work()
 
