@@ -6,7 +6,8 @@ Which mapping a crash needs, the first that is known:
 * whoever uploaded a mapping said that it belongs to this package and version code.
 
 Mappings come from build machines and are read in the sandbox only. The crashes of a batch that
-need the same one share a child, which opens it once.
+need the same one share a child, which opens it once, and stacks that this process has seen before
+need none (`crashes.services.retrace_memo`).
 """
 
 import logging
@@ -19,17 +20,20 @@ from typing import Any
 from django.db.models import Q
 
 from crashes.models import DebugFile
+from crashes.services.retrace_memo import RetraceMemo, filled, key_of, skeleton_of
 from crashes.services.sandboxes import OPEN_MAPPING, sandbox
 from crashes.services.symbol_tables import debug_file_path, mapping_name
 from crashes.services.symbols import note_use
 from crashes.services.waiting import Need, app_mappings, app_need, mapping_need
-from crashes.stack import Crash, Frame, FrameStatus, from_json, to_json
+from crashes.stack import Crash, Frame, FrameStatus, from_json
 from crashes.symbolication.elf import DebugFileKind
 from crashes.symbolication.frames import MissingDebugFile
 from crashes.symbolication.retrace.crash import map_ids_of
 from uxp_diag.sandbox import JobRefused, SandboxFailure
 
 logger = logging.getLogger(__name__)
+
+memo = RetraceMemo(max_bytes=32 << 20)
 
 _LISTED_CHARS = 64
 _MAX_MAPPINGS = 4
@@ -142,25 +146,39 @@ def _needs(
 
 def _retrace(crashes: Sequence[Crash], mapping: DebugFile) -> list[Crash]:
     """The crashes with the names of one mapping; where that fails, as they are."""
-    with debug_file_path(mapping.sha256).open("rb") as file:
-        outcomes = sandbox().run_many(
-            "crashes.symbolication.jobs:retrace_job",
-            [(to_json(crash),) for crash in crashes],
-            files=[file.fileno()],
-            limits=OPEN_MAPPING,
-        )
+    keyed = [key_of(skeleton_of(crash), mapping_sha256=mapping.sha256) for crash in crashes]
+    answers: dict[bytes, Crash | None] = {key: memo.get(key) for key, _ in keyed}
+    unknown = {key: document for key, document in keyed if answers[key] is None}
+    for key, outcome in zip(unknown, _run(list(unknown.values()), mapping), strict=True):
+        if isinstance(outcome, JobRefused | SandboxFailure):
+            logger.warning("%s names nothing: %s", mapping, outcome)
+            continue
+        memo.put(key, outcome)
+        answers[key] = from_json(outcome)
     return [
-        _answer(crash, outcome, mapping) for crash, outcome in zip(crashes, outcomes, strict=True)
+        _answer(crash, answers[key], mapping)
+        for crash, (key, _) in zip(crashes, keyed, strict=True)
     ]
 
 
-def _answer(
-    crash: Crash, outcome: dict[str, Any] | JobRefused | SandboxFailure, mapping: DebugFile
-) -> Crash:
-    if isinstance(outcome, JobRefused | SandboxFailure):
-        logger.warning("%s names nothing: %s", mapping, outcome)
+def _run(
+    documents: Sequence[dict[str, Any]], mapping: DebugFile
+) -> list[dict[str, Any] | JobRefused | SandboxFailure]:
+    if not documents:
+        return []
+    with debug_file_path(mapping.sha256).open("rb") as file:
+        return sandbox().run_many(
+            "crashes.symbolication.jobs:retrace_job",
+            [(document,) for document in documents],
+            files=[file.fileno()],
+            limits=OPEN_MAPPING,
+        )
+
+
+def _answer(crash: Crash, answer: Crash | None, mapping: DebugFile) -> Crash:
+    if answer is None:
         return crash
-    retraced = from_json(outcome)
+    retraced = filled(crash, answer)
     said = retraced.details.get("retrace")
     facts = said if isinstance(said, dict) else {}
     details = {**retraced.details, "retrace": {**facts, "mapping": mapping.build_id}}

@@ -14,6 +14,7 @@ scratch file is not optional. Both the scratch file and the output need room und
 sizes.
 """
 
+import gc
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -80,8 +81,13 @@ def retrace_job(document: Mapping[str, Any], mapping_fd: int) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _retracer(mapping_fd: int, inode: int) -> Retracer:
-    """The inode is part of the key: descriptors are given out again."""
+    """The inode is part of the key: descriptors are given out again.
+
+    What is read of a mapping is a million small values without a cycle among them, and looking for
+    cycles takes half the time. The child ends soon, and its memory has a limit, so it stops looking.
+    """
     del inode
+    gc.disable()
     if os.fstat(mapping_fd).st_size == 0:
         return Retracer(b"")
     return Retracer(mmap(mapping_fd, 0, access=ACCESS_READ))

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from crashes.services import retracing
 from devices.models import IngestKey, Program
 from uxp_diag.outage import database_outage
 
@@ -49,6 +50,7 @@ def device_token(send, key):
 def own_folders(settings, tmp_path):
     """Every test has a spool and blobs of its own, as it has a database of its own."""
     database_outage.end()
+    retracing.memo.clear()
     settings.SPOOL_DIR = tmp_path / "spool"
     settings.BLOB_DIR = tmp_path / "blobs"
 

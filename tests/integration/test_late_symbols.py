@@ -507,3 +507,19 @@ def test_a_damaged_table_leaves_the_first_walk(program):
     report = send_minidump(program)
 
     assert (report.state, frames_of(program, report)[0]) == (Report.State.DONE, "camera::load()")
+
+
+def test_a_stack_that_was_seen_before_needs_no_child(program, monkeypatch):
+    def no_child(documents, _mapping):
+        assert not documents
+        return []
+
+    add(program, MAPPING, name="mapping.txt")
+    text = java("a", file="r8-map-id-abc1234")
+    first = send(program, text, kind="java_crash")
+    monkeypatch.setattr("crashes.services.retracing._run", no_child)
+
+    again = send(program, text, kind="java_crash")
+
+    assert frames_of(program, first) == frames_of(program, again)
+    assert frames_of(program, again)[0] == "com.example.shop.CartFragment.refresh"

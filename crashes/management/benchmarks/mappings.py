@@ -1,5 +1,6 @@
 """A made-up R8 mapping with inlined frames and line ranges, and the inner jobs that retrace it."""
 
+import gc
 import time
 from pathlib import Path
 from random import Random
@@ -59,6 +60,7 @@ def retrace(mapping: str, classes: int, count: int) -> dict[str, float]:
     from crashes.symbolication.retrace.retracer import Retracer  # noqa: PLC0415  part of the start
 
     frames = _wanted(classes, count)
+    gc.disable()  # as the sandbox's children do: see crashes.symbolication.jobs
     began = time.process_time()
     retracer = Retracer(Path(mapping))
     retracer.retrace_frame(*frames[0])

@@ -228,9 +228,12 @@ def _split_overloads(ranges: Sequence[MappedRange]) -> Iterator[Sequence[MappedR
 
     When the first and the last stack agree, everything is taken for one method.
     """
-    stacks = list(_inline_stacks(ranges))
-    if not stacks:
+    if not ranges:
         return
+    if len(ranges) == 1 or (ranges[0].has_range and all(map(_same_range, ranges, ranges[1:]))):
+        yield ranges
+        return
+    stacks = list(_inline_stacks(ranges))
     if stacks[0][-1].signature == stacks[-1][-1].signature:
         yield ranges
         return
