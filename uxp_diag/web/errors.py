@@ -10,6 +10,7 @@ import secrets
 import sys
 
 from django.core.exceptions import DisallowedHost
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -22,6 +23,7 @@ from uxp_diag.viewer import Viewer
 logger = logging.getLogger(__name__)
 
 _API = "/api/"
+_OUR_FAULT = 500
 
 _WORDS = {
     "bad_request": ("That does not work", ""),
@@ -67,20 +69,42 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500: our fault. The log has the traceback under the reference."""
+    """500: our fault. The log has the traceback under the reference.
+
+    503 for a database that does not answer: there is nothing to mend in the code.
+    """
     ref = _new_ref()
+    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+        return _database_away(request, ref)
     logger.error("ref=%s status=500", ref, exc_info=sys.exc_info())
     detail = "Something went wrong on our side."
     if request.path.startswith(_API):
         # It was not the request's fault: a device keeps what it sent and tries again.
         return _problem(500, "internal_error", detail, ref, retry=True)
-    context = {"status": 500, "detail": detail, "ref": ref, "theme": "system"}
+    return _last_page(_OUR_FAULT, detail, ref)
+
+
+def _last_page(status: int, detail: str, ref: str) -> HttpResponse:
+    """A page that needs no database, or its words where even that fails."""
+    title = "Our fault" if status == _OUR_FAULT else "Not at the moment"
+    context = {"status": status, "title": title, "detail": detail, "ref": ref, "theme": "system"}
     try:
         page = render_to_string("errors/500.html", context)
     except Exception:  # static files that were not collected, a broken disk: words still work
-        logger.exception("ref=%s the page for 500 failed", ref)
-        return HttpResponse(f"{detail} Reference {ref}\n", status=500, content_type="text/plain")
-    return HttpResponse(page, status=500)
+        logger.exception("ref=%s the page for %d failed", ref, status)
+        return HttpResponse(f"{detail} Reference {ref}\n", status=status, content_type="text/plain")
+    return HttpResponse(page, status=status)
+
+
+def _database_away(request: HttpRequest, ref: str) -> HttpResponse:
+    logger.warning("ref=%s status=503 the database is away", ref)
+    detail = "The database does not answer; try again in a minute."
+    if request.path.startswith(_API):
+        response = _problem(503, "database_away", detail, ref, retry=True)
+    else:
+        response = _last_page(503, detail, ref)
+    response.headers["Retry-After"] = "30"
+    return response
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
