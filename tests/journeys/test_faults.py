@@ -157,11 +157,11 @@ def die_at(step):
             end()
         return file
 
-    Path.open = half_written
+    Path.open = half_written  # type: ignore[method-assign]
     if step == "fsync":
         os.fsync = end
     elif step == "rename":
-        Path.rename = end
+        Path.rename = end  # type: ignore[method-assign]
     elif step == "folder":
         storage._sync_folder = end
 
