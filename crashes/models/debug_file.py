@@ -6,7 +6,8 @@ from django.db import models
 class DebugFile(models.Model):
     """One file with symbols for one build id; its bytes and what is made of them are blobs.
 
-    A mapping has its UUID in `build_id` and R8's own id in `mapping_id`. `building_until` is the
+    A mapping has its UUID in `build_id` and R8's own id in `mapping_id`, where kernels
+    and their modules have their second name (`kernel/<release>`). `building_until` is the
     lease of the one process that makes the tables of the file. `regroup_at` is when to look next
     for reports that wait for it, `regrouped_reports` how many it gave names to afterwards.
     `last_used_at` is exact to a day; `table_bytes` is the size of what was made of it.

@@ -29,6 +29,7 @@ from crashes.services.sandboxes import BUILD_SYMCACHE, OPEN_MAPPING, sandbox
 from crashes.symbolication.build_ids import beginnings, unpadded
 from crashes.symbolication.elf import DebugFileKind, debug_id_of
 from crashes.symbolication.errors import UnreadableDebugFile
+from crashes.symbolication.kernel import PREFIX
 from crashes.symbolication.lookup import SymcachePool
 from crashes.symbolication.symcache import SYMCACHE_VERSION, SymcacheSource
 from crashes.symbolication.unwind import UNWIND_VERSION
@@ -197,8 +198,10 @@ def files_by_name(program_id: int, names: Set[str], **wanted: Any) -> dict[str, 
     files = DebugFile.objects.filter(program_id=program_id, **wanted).order_by("pk")
     exact = names | {debug_id(name) for name in names}
     known: dict[str, list[DebugFile]] = defaultdict(list)
-    for file in files.filter(build_id__in=exact):
+    kernels = {name for name in names if name.startswith(PREFIX)}
+    for file in files.filter(Q(build_id__in=exact) | Q(mapping_id__in=kernels)):
         known[file.build_id].append(file)
+        known[file.mapping_id].append(file)
     found = {
         name: [file for one in {name, debug_id(name)} for file in known[one]] for name in names
     }
@@ -257,6 +260,8 @@ def names_of(debug_file: DebugFile) -> dict[str, int]:
         # Some daemons write the debug id without its dashes, which then reads as a build id.
         spellings = (own, own.replace("-", ""))
         names = {native_name(spelling): int(debug_file.quality) for spelling in spellings}
+        if debug_file.mapping_id:
+            names[native_name(debug_file.mapping_id)] = int(debug_file.quality)
         return names | ({unwind_name(debug_file.build_id): 1} if debug_file.has_unwind else {})
     ids = filter(None, (debug_file.build_id, debug_file.mapping_id))
     apps = AppMapping.objects.filter(debug_file_id=debug_file.pk)

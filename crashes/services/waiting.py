@@ -33,6 +33,7 @@ from crashes.services.symbol_tables import (
 )
 from crashes.stack import Crash
 from crashes.symbolication.frames import is_native
+from crashes.symbolication.kernel import file_name
 
 MAX_NEEDS = 64
 """A report waits for this many files at most, those of the crashing thread first."""
@@ -79,12 +80,11 @@ def app_need(package: str, version_code: int) -> Need:
 
 
 def native_build_ids(crash: Crash) -> tuple[str, ...]:
-    """The build ids of native frames, each once, those of the crashing thread first."""
+    """The build ids of native frames, or what else a kernel goes by, each once, those of the crashing thread first."""
     threads = sorted(crash.threads, key=lambda thread: not thread.crashing)
     frames = (frame for thread in threads for frame in thread.frames)
-    return tuple(
-        dict.fromkeys(frame.build_id for frame in frames if frame.build_id and is_native(frame))
-    )
+    names = (frame.build_id if is_native(frame) else file_name(frame, crash) for frame in frames)
+    return tuple(dict.fromkeys(filter(None, names)))
 
 
 def note_needs(needs: Mapping[int, Sequence[Need]], *, program_id: int, now: datetime) -> None:

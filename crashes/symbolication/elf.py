@@ -43,6 +43,7 @@ from crashes.symbolication.elffile import (
     text_at,
 )
 from crashes.symbolication.errors import UnreadableDebugFile
+from crashes.symbolication.kernel import kernel_name
 
 __all__ = ["DebugFileFacts", "DebugFileKind", "UnreadableDebugFile", "identify"]
 
@@ -54,6 +55,9 @@ _MAX_STRINGS_BYTES = 64 << 20
 _MAX_BUILD_ID_BYTES = 64
 
 _HEX_NAME = re.compile(r"[0-9a-f]{14,}")
+_MAX_RODATA_BYTES = 64 << 20
+_MAX_NAME = 130
+_BANNER = re.compile(rb"Linux version ([0-9][0-9A-Za-z.+_~-]{2,100}) ")
 _MAPPING_SPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "guardsquare.com")
 _MAPPING_LINE = re.compile(
     rb"^(?:[^\s#:][^\n]*? -> [^\s:]+:[ \t\r]*$|# (?:pg_map_id|compiler): ?\S+)", re.MULTILINE
@@ -83,7 +87,8 @@ class DebugFileFacts:
     """What a file says about itself.
 
     `build_id` is lower-case hex; `debug_id` is Breakpad's spelling of it, or the UUID of a
-    mapping; `mapping_id` is R8's `pg_map_id`. `name` is a hint for people: the soname, the name
+    mapping; `mapping_id` is R8's `pg_map_id`, or the second name of a kernel or of a module of it
+    (`kernel.py`). `name` is a hint for people: the soname, the name
     in a `.sym`, or what the debug link calls it. `load_base` is the address of the first loaded
     segment, which symcaches count from. `text_ranges` are `(start, end)` virtual addresses.
     `has_symtab` is true for a full symbol table, in the open or xz-compressed inside
@@ -156,6 +161,7 @@ def elf_facts(elf: ElfFile) -> DebugFileFacts:
         build_id=build_id,
         debug_id=debug_id_of(build_id, is_little_endian=little) if build_id else None,
         arch=elf.arch,
+        mapping_id=_kernel_name(elf),
         name=_soname(elf) or _module_name(elf) or _name_in(debuglink),
         has_dwarf=dwarf is not None,
         has_symtab=symtab or minidebug is not None,
@@ -221,13 +227,43 @@ def _name_in(debuglink: str | None) -> str | None:
 
 
 def _module_name(elf: ElfFile) -> str | None:
-    """What a kernel module calls itself (`name=` among its `.modinfo`), as the kernel prints it."""
+    """What a kernel module calls itself, as the kernel prints it."""
+    return _module_fact(elf, b"name=")
+
+
+def _module_fact(elf: ElfFile, key: bytes) -> str | None:
+    """One of the `key=value` lines that a kernel module has in `.modinfo`."""
     section = elf.section(".modinfo")
     if section is None or not section.has_bytes or section.size_bytes > _HEAD_BYTES:
         return None
     facts = elf.content(section, _HEAD_BYTES).split(b"\0")
-    name = next((fact[5:] for fact in facts if fact.startswith(b"name=")), b"")
-    return name.decode("utf-8", "replace") or None
+    found = next((fact.removeprefix(key) for fact in facts if fact.startswith(key)), b"")
+    return found.decode("utf-8", "replace") or None
+
+
+def _kernel_name(elf: ElfFile) -> str | None:
+    release = _kernel_release(elf)
+    return kernel_name(release, _module_name(elf))[:_MAX_NAME] if release else None
+
+
+def _kernel_release(elf: ElfFile) -> str | None:
+    """The release of a kernel, or of the one that a module was built for."""
+    if elf.type == ET_REL:
+        magic = _module_fact(elf, b"vermagic=")
+        return magic.split()[0] if magic and magic.strip() else None
+    section = elf.section(".rodata")
+    if section is None or not section.has_bytes or elf.section("__ksymtab") is None:
+        return None
+    end = min(section.offset + min(section.size_bytes, _MAX_RODATA_BYTES), elf.size_bytes)
+    elf.file.seek(section.offset)
+    tail = b""
+    while elf.file.tell() < end:
+        piece = elf.file.read(min(1 << 20, end - elf.file.tell()))
+        found = _BANNER.search(tail + piece)
+        if found:
+            return found[1].decode()
+        tail = piece[-256:]
+    return None
 
 
 def _soname(elf: ElfFile) -> str | None:

@@ -30,6 +30,9 @@ Android 10 and older printed other numbers in tombstones than ELF addresses (an 
 file, or in the executable mapping). They are looked up as they are and mostly come back as
 `unknown_address`; telling them apart needs the segment table of the very binary.
 
+Frames of a kernel have no address but a function and an offset in it (`kernel.py`). All but the
+first are callers, whose offset is that of the return address.
+
 Example: a frame `pc 0x1f40 libfoo.so (BuildId: ab12…)` for code of `parse()` that was inlined
 into `load()` becomes two frames, `parse` (inlined, parser.cc:31) and `load` (loader.cc:12), both
 at 0x1f40.
@@ -37,8 +40,10 @@ at 0x1f40.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from crashes.stack import Crash, Frame, FrameStatus, FrameTrust
+from crashes.symbolication import kernel
 from crashes.symbolication.lookup import SymbolFrame, Symcache
 from crashes.symbolication.ports import DebugFileFinder
 
@@ -101,10 +106,10 @@ def symbolicate(
     debug file is used: its inlined companions are folded into it first. Looks each module's
     addresses up in one go.
     """
-    work = _Work(arch_of(crash.abi), frames_adjusted=frames_adjusted)
+    work = _Work(crash, frames_adjusted=frames_adjusted)
     threads = [(thread, _unexpanded(thread.frames)) for thread in crash.threads]
-    for _, frames in threads:
-        work.collect(frames)
+    for thread, frames in threads:
+        work.collect(frames, kernel.sizes(crash, frames) if thread.crashing else ())
     work.look_up(find)
     named = tuple(replace(thread, frames=work.named(frames)) for thread, frames in threads)
     return SymbolicationResult(
@@ -136,19 +141,38 @@ def _unexpanded(frames: Sequence[Frame]) -> list[Frame]:
     ]
 
 
+class _Call(NamedTuple):
+    """A call as a kernel prints it; a caller's offset is that of the return address."""
+
+    function: str
+    offset: int
+    size_bytes: int | None
+    is_caller: bool
+
+
 class _Work:
     """One crash on its way: addresses wanted per build id, then what was found."""
 
-    def __init__(self, arch: str | None, *, frames_adjusted: bool) -> None:
-        self._arch = arch
+    def __init__(self, crash: Crash, *, frames_adjusted: bool) -> None:
+        self._crash = crash
+        self._arch = arch_of(crash.abi)
         self._frames_adjusted = frames_adjusted
         self._wanted: dict[str, dict[int, None]] = {}
         self._found: dict[str, dict[int, tuple[SymbolFrame, ...]]] = {}
         self._missing: dict[str, list[Frame]] = {}
+        # Of kernels: file name to function, offset, printed size and whether it is a caller.
+        self._calls: dict[str, dict[_Call, None]] = {}
+        self._named: dict[tuple[str, _Call], tuple[SymbolFrame, ...]] = {}
+        self._sizes: dict[Frame, int | None] = {}
         self.symbolicated_frames = 0
 
-    def collect(self, frames: Sequence[Frame]) -> None:
+    def collect(self, frames: Sequence[Frame], sizes: Sequence[int | None]) -> None:
+        for frame, size_bytes in zip(frames, sizes, strict=False):
+            self._sizes[frame] = size_bytes
         for position, frame in enumerate(frames):
+            name = kernel.file_name(frame, self._crash)
+            if name:
+                self._calls.setdefault(name, {})[self._call(frame, position)] = None
             if is_native(frame) and frame.build_id:
                 self._wanted.setdefault(frame.build_id, {})[self._address(frame, position)] = None
 
@@ -160,13 +184,31 @@ class _Work:
             return exact
         return max(0, exact - _CALL_BYTES.get(self._arch or "", 1))
 
+    def _call(self, frame: Frame, position: int) -> _Call:
+        function = frame.raw_function or frame.function or ""
+        return _Call(function, frame.function_offset or 0, self._sizes.get(frame), position > 0)
+
     def look_up(self, find: DebugFileFinder) -> None:
+        for name, calls in self._calls.items():
+            symcache = find.symcache_for(name, self._arch)
+            if symcache is None:
+                self._missing[name] = []
+                continue
+            for call in calls:
+                self._named[name, call] = self._called(symcache, call)
         for build_id, addresses in self._wanted.items():
             symcache = find.symcache_for(build_id, self._arch)
             if symcache is None:
                 self._missing[build_id] = []
             else:
                 self._found[build_id] = _all_at_once(symcache, list(addresses))
+
+    def _called(self, symcache: Symcache, call: _Call) -> tuple[SymbolFrame, ...]:
+        address = symcache.address_of(call.function, call.offset, call.size_bytes)
+        if address is None:
+            return ()
+        back = _CALL_BYTES.get(symcache.arch or "", 1) if call.is_caller and call.offset else 0
+        return symcache.lookup([address - back])[0]
 
     def named(self, frames: Sequence[Frame]) -> tuple[Frame, ...]:
         expanded = (
@@ -178,7 +220,13 @@ class _Work:
         )
 
     def _expanded(self, frame: Frame, position: int) -> Iterator[Frame]:
-        if not is_native(frame):
+        name = kernel.file_name(frame, self._crash)
+        if name and name in self._missing:
+            self._missing[name].append(frame)
+            yield replace(frame, status=FrameStatus.MISSING_DEBUG_FILE)
+        elif name:
+            yield from self._replaced(frame, self._named[name, self._call(frame, position)])
+        elif not is_native(frame):
             yield frame
         elif not frame.build_id:
             yield replace(frame, status=FrameStatus.NO_BUILD_ID)

@@ -34,6 +34,7 @@ from symbolic.symcache import SymCache
 
 from crashes.symbolication.demangle import demangle
 from crashes.symbolication.errors import UnreadableDebugFile
+from crashes.symbolication.kernel import SymbolPlaces, symbols_from
 from crashes.symbolication.table import (
     FILE_WORDS,
     FUNCTION_BYTES,
@@ -95,6 +96,8 @@ class Symcache:
         self.text_bounds: tuple[int, ...] = tuple(
             chain.from_iterable(trailer.get("text_ranges", ()))
         )
+        self._symbols_at: list[int] = trailer.get("symbols", [0, 0])
+        self._places: SymbolPlaces | None = None
         self._table = _open_table(self._data, path, trailer)
         self._by_address: dict[int, Frames] = {}
 
@@ -114,6 +117,13 @@ class Symcache:
                 frames = known[address] = self._frames_at(address)
             answers.append(frames)
         return answers
+
+    def address_of(self, function: str, offset: int, size_bytes: int | None = None) -> int | None:
+        """The address of `function+offset/size` of a kernel; None where it is not known."""
+        if self._places is None:
+            start, end = self._symbols_at
+            self._places = SymbolPlaces(symbols_from(self._data[start:end]))
+        return self._places.address_of(function, offset, size_bytes)
 
     def _frames_at(self, address: int) -> Frames:
         if self.text_bounds and not bisect_right(self.text_bounds, address) & 1:

@@ -10,7 +10,7 @@ The steps:
    is compiled as it is;
 5. function names are demangled (`demangle.py`);
 6. table, names and a trailer with what the table cannot say (its load base, where code lies,
-   the build id) are written to the output file. `table.py` has the format.
+   the build id; of a kernel, its symbols) are written to the output file. `table.py` has the format.
 
 A symcache can always be made again. `SYMCACHE_VERSION` is part of its stored name and of its
 trailer; raise it when the same debug file would now give other answers.
@@ -29,7 +29,9 @@ from crashes.symbolication.compiler import compile_table
 from crashes.symbolication.demangle import demangle
 from crashes.symbolication.elf import DebugFileFacts, DebugFileKind, elf_facts, identify
 from crashes.symbolication.elffile import MAGIC, ElfFile
+from crashes.symbolication.elfsymbols import labels
 from crashes.symbolication.errors import UnreadableDebugFile
+from crashes.symbolication.kernel import PREFIX, symbols_text
 from crashes.symbolication.linefallback import with_lines
 from crashes.symbolication.lineprograms import LineWalk
 from crashes.symbolication.minidebug import breakpad_text
@@ -106,7 +108,10 @@ def _build_from_elf(
         table = compile_table(normalized.data)
         if source is SymcacheSource.DWARF:
             table = with_lines(table, normalized.elf, normalized.data, normalized.lines)
-        return _write(table, out_fd, facts, source, normalized.lines)
+        places = b""
+        if (facts.mapping_id or "").startswith(PREFIX):
+            places = symbols_text(labels(normalized.elf))
+        return _write(table, out_fd, facts, source, normalized.lines, places=places)
 
 
 def _source(facts: DebugFileFacts) -> SymcacheSource:
@@ -127,13 +132,18 @@ def _write(
     facts: DebugFileFacts,
     source: SymcacheSource,
     lines: LineWalk,
+    *,
+    places: bytes = b"",
 ) -> SymcacheFacts:
     strings, offsets = _demangled_names(table)
     summary = _summary(facts, source, lines)
-    trailer = {"names": len(table), "name_offsets": len(table) + len(strings)}
+    trailer: dict[str, Any] = {"names": len(table), "name_offsets": len(table) + len(strings)}
     trailer |= summary | {"text_ranges": facts.text_ranges}
+    if places:
+        start = trailer["name_offsets"] + len(offsets)
+        trailer["symbols"] = (start, start + len(places))
     with open(out_fd, "wb", closefd=False) as out:
-        for part in (table, strings, offsets, trailer_bytes(trailer, SYMCACHE_VERSION)):
+        for part in (table, strings, offsets, places, trailer_bytes(trailer, SYMCACHE_VERSION)):
             out.write(part)
         size_bytes = out.tell()
     return SymcacheFacts(version=SYMCACHE_VERSION, size_bytes=size_bytes, **summary)

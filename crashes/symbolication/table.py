@@ -14,6 +14,7 @@ five flat tables behind a header, each aligned to 8 bytes, all numbers little-en
 All ones stand for "none". Behind it we put two things of our own:
 
     names                        demangled names, spelled like strings, then one offset per function
+    symbols                      of a kernel: a line `address name` for each label in its code
     trailer                      JSON, its size, SYMCACHE_VERSION, magic "UXPSYMC\0"
 
 The file stays a valid SymCache for `symbolic`, which looks at no more than its header announces.
