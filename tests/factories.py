@@ -8,11 +8,10 @@ import hashlib
 import itertools
 import uuid
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import msgspec
-import zstandard
 from django.contrib.auth.models import Group, User
 
 from crashes.models import (
@@ -27,8 +26,10 @@ from crashes.models import (
     ReportContent,
     StackVariant,
 )
+from crashes.packing import Document, pack_document, pack_payload
+from crashes.selectors.contents import document_of
 from crashes.services.blobs import blobs
-from crashes.stack import Crash, CrashKind, Frame, FrameStatus, Thread, to_json
+from crashes.stack import Crash, CrashKind, Frame, FrameStatus, Thread
 from devices.models import Device, Membership, Program
 from devices.services.access import issue_api_token
 from uxp_diag.roles import Role, Scope, scopes_of
@@ -233,15 +234,25 @@ def make_done_report(issue: Issue, *, crash: Crash | None = None, **fields: Any)
 
 
 def make_content(
-    report: Report, *, crash: Crash | None = None, raw: bytes = b"", **fields: Any
+    report: Report,
+    *,
+    crash: Crash | None = None,
+    envelope: dict[str, Any] | None = None,
+    grouping: dict[str, Any] | None = None,
+    raw: bytes = b"",
+    **fields: Any,
 ) -> ReportContent:
     """What a report holds beside its row; `raw` is kept inline."""
     defaults = {
         "report": report,
-        "envelope": {"payload": {"format": "java_stacktrace"}},
-        "crash": pack(to_json(crash)) if crash is not None else None,
-        "grouping": make_receipt() if crash is not None else None,
-        "raw": zstandard.compress(raw),
+        "document": pack_document(
+            Document(
+                {"payload": {"format": "java_stacktrace"}} if envelope is None else envelope,
+                crash,
+                make_receipt() if crash is not None and grouping is None else grouping,
+            )
+        ),
+        "raw": pack_payload(raw),
         "raw_format": "java_stacktrace",
         "raw_bytes": len(raw),
     }
@@ -297,9 +308,11 @@ def make_receipt(**fields: Any) -> dict[str, Any]:
     return {**defaults, **fields}
 
 
-def pack(document: Any) -> bytes:
-    """JSON, compressed, as the table keeps it."""
-    return zstandard.compress(msgspec.json.encode(document))
+def change_document(report: Report, **fields: Any) -> None:
+    """Other values for what is kept of a report beside its payload."""
+    content = report.content
+    content.document = pack_document(replace(document_of(content), **fields))
+    content.save()
 
 
 # Debug files ----------------------------------------------------------------------------------

@@ -150,13 +150,17 @@ class OccurrenceMark(models.Model):
 class ReportContent(models.Model):
     """The large part of a report, apart so that lists stay narrow.
 
-    `crash` is the parsed crash as zstd-compressed JSON; `envelope` what the device said beside
-    the payload; `grouping` the receipt of the decision. The raw payload is inline when it is
-    small, else a blob.
+    `document` holds what the device said beside the payload, the crash and the receipt of the
+    decision, as `crashes.packing` packs them. The raw payload is inline when it is small, else a
+    blob.
+
+    `envelope`, `crash` (zstd-compressed JSON) and `grouping` are filled in rows from before there
+    was `document`; `crashes.selectors.contents` reads both.
     """
 
     report = models.OneToOneField(Report, models.CASCADE, primary_key=True, related_name="content")
-    envelope = models.JSONField()
+    document = models.BinaryField(null=True)
+    envelope = models.JSONField(null=True)
     crash = models.BinaryField(null=True)
     grouping = models.JSONField(null=True)
     raw = models.BinaryField(null=True)

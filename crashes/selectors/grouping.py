@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 from crashes.models import Report
+from crashes.selectors.contents import document_of
 
 
 def get_grouping_receipts(report_id: uuid.UUID) -> list[dict[str, Any]]:
@@ -30,7 +31,7 @@ def _receipt(row: Report) -> dict[str, Any]:
         "failure": {"code": row.failure_code, "detail": row.failure_detail}
         if row.failure_code
         else None,
-        "receipt": content.grouping if content else None,
+        "receipt": document_of(content).grouping if content else None,
         "variant": {
             "id": row.variant.pk,
             "exact_key": row.variant.exact_key,

@@ -6,24 +6,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any
 
-import msgspec
-import zstandard
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 
 from crashes.models import Report, ReportContent
 from crashes.models.report import COUNTED, NO_DEVICE
+from crashes.packing import open_payload
+from crashes.selectors.contents import FIELDS, document_of
 from crashes.selectors.keyset import Order, take_page
 from crashes.selectors.matching import reports_matching
-from crashes.stack import Crash, from_json
+from crashes.stack import Crash
 from crashes.storage import BlobStore
 from crashes.triage.query import Query
 from uxp_diag.api.pagination import DEFAULT_SIZE, Page
 from uxp_diag.roles import Scope
 from uxp_diag.viewer import Viewer
 
-_MAX_CRASH_BYTES = 64 << 20
 _ORDER = Order("received", "received_at", "Received", datetime)
 
 _PUBLIC_STATES = {
@@ -131,14 +130,14 @@ def list_companions(*, viewer: Viewer, report_pk: int) -> tuple[Companion, ...]:
 
 def get_report_content(*, viewer: Viewer, report_pk: int) -> Content | None:
     """The content of a report, or None while there is none."""
-    fields = ("crash", "envelope", "grouping", "raw_format", "raw_bytes")
-    found = _contents(viewer).filter(pk=report_pk).only(*fields).first()
+    found = _contents(viewer).filter(pk=report_pk).only(*FIELDS, "raw_format", "raw_bytes").first()
     if found is None:
         return None
+    document = document_of(found)
     return Content(
-        crash=_unpacked(found.crash),
-        envelope=found.envelope,
-        grouping=found.grouping,
+        crash=document.crash,
+        envelope=document.envelope,
+        grouping=document.grouping,
         raw_format=found.raw_format,
         raw_bytes=found.raw_bytes,
     )
@@ -223,13 +222,6 @@ def _contents(viewer: Viewer) -> Any:
     return ReportContent.objects.filter(report__program_id__in=viewer.program_ids)
 
 
-def _unpacked(packed: bytes | memoryview | None) -> Crash | None:
-    if packed is None:
-        return None
-    reader = zstandard.ZstdDecompressor().stream_reader(bytes(packed))
-    return from_json(msgspec.json.decode(reader.read(_MAX_CRASH_BYTES)))
-
-
 def _raw_stream(content: ReportContent) -> IO[bytes]:
     """The unpacked payload, from the row or from its blob; empty when neither is there."""
     source: IO[bytes] = io.BytesIO(content.raw or b"")
@@ -238,7 +230,7 @@ def _raw_stream(content: ReportContent) -> IO[bytes]:
             source = BlobStore(settings.BLOB_DIR).path(content.raw_blob).open("rb")
         except FileNotFoundError:
             raise ReportContent.DoesNotExist from None
-    return zstandard.ZstdDecompressor().stream_reader(source, closefd=True)
+    return open_payload(source)
 
 
 def count_waiting(most: int) -> int:

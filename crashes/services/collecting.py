@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import zstandard
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Coalesce
 
 from crashes.models import DebugFile, Issue, ReportContent
+from crashes.packing import unpack
 from crashes.services.blobs import blobs
 from crashes.services.symbol_tables import (
     app_name,
@@ -134,12 +134,12 @@ def _candidates(since: datetime) -> dict[int, list[DebugFile]]:
 def _needed_names(program_id: int) -> set[str]:
     """What the reports of issues that are not resolved name."""
     contents = ReportContent.objects.filter(
-        report__program_id=program_id, report__issue__isnull=False, crash__isnull=False
+        report__program_id=program_id, report__issue__isnull=False
     ).exclude(report__issue__state=Issue.State.RESOLVED)
     needed: set[str] = set()
-    fields = ("crash", "report__package", "report__version_code")
-    for crash, package, code in contents.values_list(*fields).iterator(chunk_size=_CHUNK):
-        needed |= _names_in(bytes(crash))
+    fields = ("document", "crash", "report__package", "report__version_code")
+    for document, crash, package, code in contents.values_list(*fields).iterator(chunk_size=_CHUNK):
+        needed |= _names_in(bytes(document or crash or b""))
         if package and code is not None:
             needed.add(app_name(package, code))
     return needed
@@ -147,8 +147,7 @@ def _needed_names(program_id: int) -> set[str]:
 
 def _names_in(packed: bytes) -> set[str]:
     """The names in a stored crash, found without making it a crash again."""
-    unpacker = zstandard.ZstdDecompressor()
-    document = unpacker.decompress(packed, max_output_size=_MAX_CRASH_BYTES)
+    document = unpack(packed, max_bytes=_MAX_CRASH_BYTES) if packed else b""
     names = set()
     for key, value, map_id in _NAMED.findall(document):
         if key in {b"build_id", b"debug_id"}:

@@ -13,7 +13,7 @@ anything is placed, `lock_joined_issues` and then `follow_leads` when the leads 
 
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -23,6 +23,8 @@ from django.db.models import Q
 from crashes.intake.occurrences import WITHOUT_PID_WITHIN, Mark, choose_occurrence
 from crashes.models import OccurrenceMark, Report, ReportContent, ReportPin
 from crashes.models.report import NO_DEVICE
+from crashes.packing import pack_document
+from crashes.selectors.contents import FIELDS, document_of
 from crashes.services.counting import lock_issues
 from crashes.services.issue_moves import Move, withdraw_counts
 from crashes.stack import CrashKind
@@ -198,10 +200,13 @@ def _mark_row(row: Report, mark: Mark) -> OccurrenceMark:
 
 
 def _mark_as_evidence(report_pks: Sequence[int]) -> None:
-    contents = ReportContent.objects.filter(pk__in=report_pks).only("grouping")
+    contents = list(ReportContent.objects.filter(pk__in=report_pks).only(*FIELDS))
     for content in contents:
-        content.grouping = evidence_receipt(str((content.grouping or {}).get("mechanism", "")))
-        content.save(update_fields=["grouping"])
+        document = document_of(content)
+        receipt = evidence_receipt(str((document.grouping or {}).get("mechanism", "")))
+        content.document = pack_document(replace(document, grouping=receipt))
+        content.envelope = content.crash = content.grouping = None
+    update_rows(contents, FIELDS)
 
 
 def evidence_receipt(mechanism: str) -> dict[str, Any]:

@@ -20,8 +20,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
-import zstandard
 from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.db.models import F, Q
@@ -29,6 +27,7 @@ from django.db.models import F, Q
 from crashes.formats.registry import PARSER_VERSION
 from crashes.intake.spool_record import DamagedSpool, decode_record
 from crashes.models import Report, ReportContent
+from crashes.packing import Document, pack_document, pack_payload
 from crashes.services.acceptance import spool
 from crashes.services.agent_losses import count_dropped_entries
 from crashes.services.blobs import blobs
@@ -45,7 +44,7 @@ from crashes.services.occurrences import (
 )
 from crashes.services.symbols import note_missing
 from crashes.services.waiting import Need, note_needs
-from crashes.stack import Crash, FrameStatus, to_json
+from crashes.stack import Crash, FrameStatus
 from crashes.symbolication.frames import SymbolicationResult, is_native
 from uxp_diag.db import update_rows
 
@@ -302,9 +301,7 @@ def _content(item: Digested, receipt: dict[str, Any]) -> ReportContent:
     raw, raw_blob = _keep_raw(item.leased.row, item.leased.payload)
     return ReportContent(
         report_id=item.leased.row.pk,
-        envelope=item.leased.envelope,
-        crash=pack_json(to_json(item.crash)),
-        grouping=receipt,
+        document=pack_document(Document(item.leased.envelope, item.crash, receipt)),
         raw=raw,
         raw_blob=raw_blob,
         raw_format=item.leased.format.value,
@@ -320,6 +317,7 @@ def _write_contents(contents: Sequence[ReportContent]) -> None:
 
 
 _CONTENT_FIELDS = (
+    "document",
     "envelope",
     "crash",
     "grouping",
@@ -336,17 +334,12 @@ def _keep_raw(row: Report, payload: bytes) -> tuple[bytes | None, str]:
     A report has one key: should storing fail, the next try writes over it, and no blob is left
     that no row names.
     """
-    packed = zstandard.compress(payload)
+    packed = pack_payload(payload)
     if len(packed) <= INLINE_RAW_BYTES:
         return packed, ""
     key = f"payloads/{row.pk % 256:02x}/{row.pk}"
     blobs().put(key, payload)
     return None, key
-
-
-def pack_json(document: Any) -> bytes:
-    """JSON, compressed, as `ReportContent.crash` keeps it."""
-    return zstandard.compress(msgspec.json.encode(document))
 
 
 def _record_failure(failure: Failure, *, now: datetime) -> None:
@@ -383,7 +376,7 @@ def _keep_quarantined(row: Report) -> None:
     ReportContent.objects.update_or_create(
         report_id=row.pk,
         defaults={
-            "envelope": header["envelope"],
+            "document": pack_document(Document(header["envelope"])),
             "raw": raw,
             "raw_blob": raw_blob,
             "raw_format": header["envelope"]["payload"]["format"],

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
-import zstandard
 from django.db import transaction
 from django.db.models import F, Q
 
 from crashes.formats.registry import PARSER_VERSION
 from crashes.models import DebugFile, Report, ReportContent
 from crashes.models.report import COUNTED, NO_DEVICE
+from crashes.packing import Document, pack_document, unpack
+from crashes.selectors.contents import document_of
 from crashes.services.blobs import blobs
 from crashes.services.digesting import Digested, Failure, Leased, digest, digest_parsed
 from crashes.services.grouping import Placer
@@ -30,9 +30,9 @@ from crashes.services.issue_moves import Move, settle_moves
 from crashes.services.leases import LEASE, kept
 from crashes.services.occurrences import carry_evidence, evidence_receipt
 from crashes.services.places import hold_decisions, list_pins
-from crashes.services.processing import fill_row, occurrence_of, pack_json
+from crashes.services.processing import fill_row, occurrence_of
 from crashes.services.waiting import Need, forget_needs, list_waiting, mark_tried, note_needs
-from crashes.stack import Crash, from_json, to_json
+from crashes.stack import Crash
 from uxp_diag.db import update_rows
 
 logger = logging.getLogger(__name__)
@@ -113,11 +113,12 @@ def _digest(stored: Sequence[_Stored], *, now: datetime) -> tuple[list[Digested]
     failures: list[Failure] = []
     for item in stored:
         raw = _raw(item.content)
-        leased = Leased(item.row, item.content.envelope, raw or b"")
+        document = document_of(item.content)
+        leased = Leased(item.row, document.envelope, raw or b"")
         if raw is not None:
             loaded.append(leased)
-        elif item.content.crash is not None:
-            parsed.append((leased, _unpacked(bytes(item.content.crash))))
+        elif document.crash is not None:
+            parsed.append((leased, document.crash))
         else:
             failures.append(Failure(item.row, "spool_unreadable", "", is_final=True))
     digested, refused = digest(loaded, now=now)
@@ -130,17 +131,10 @@ def _raw(content: ReportContent) -> bytes | None:
         if content.raw_blob:
             return blobs().get(content.raw_blob, max_bytes=_MAX_RAW_BYTES)
         if content.raw is not None:
-            unpacker = zstandard.ZstdDecompressor()
-            return unpacker.decompress(bytes(content.raw), max_output_size=_MAX_RAW_BYTES)
-    except (FileNotFoundError, ValueError, zstandard.ZstdError):
+            return unpack(bytes(content.raw), max_bytes=_MAX_RAW_BYTES)
+    except (FileNotFoundError, ValueError):
         logger.warning("the payload of report %d is gone", content.pk)
     return None
-
-
-def _unpacked(packed: bytes) -> Crash:
-    unpacker = zstandard.ZstdDecompressor()
-    document = unpacker.decompress(packed, max_output_size=_MAX_RAW_BYTES)
-    return from_json(msgspec.json.decode(document))
 
 
 def _store(digested: Sequence[Digested], debug_file: DebugFile, *, now: datetime) -> list[Failure]:
@@ -220,13 +214,13 @@ def _place(items: Sequence[Digested], *, now: datetime) -> list[Move]:
         moves.append(move)
         contents.append(_content(item, placement.receipt))
     placer.flush()
-    update_rows(contents, ("crash", "grouping"))
+    update_rows(contents, ("document", "envelope", "crash", "grouping"))
     return moves
 
 
 def _content(item: Digested, receipt: dict[str, Any]) -> ReportContent:
-    packed = pack_json(to_json(item.crash))
-    return ReportContent(report_id=item.leased.row.pk, crash=packed, grouping=receipt)
+    document = Document(item.leased.envelope, item.crash, receipt)
+    return ReportContent(report_id=item.leased.row.pk, document=pack_document(document))
 
 
 def _followers(moves: Sequence[Move]) -> list[Move]:

@@ -7,6 +7,7 @@ import uuid
 import pytest
 
 from crashes.models import ClientLoss, Report
+from crashes.selectors.contents import document_of
 from crashes.storage import Spool
 from devices.models import Program
 from tests.integration.test_clients_sentry import FORM, MINIDUMP, form
@@ -58,7 +59,7 @@ def test_a_minidump_gets_a_crash_id(post):
     work()
     report.refresh_from_db()
     assert report.content.raw_format == "minidump"
-    assert report.content.envelope["annotations"]["prod"] == "VendorModemd"
+    assert document_of(report.content).envelope["annotations"]["prod"] == "VendorModemd"
 
 
 def test_the_same_dump_again_is_the_same_crash(post):
@@ -81,7 +82,7 @@ def test_crashpad_packs_the_form_and_annotates_in_the_address(post, key):
     report = Report.objects.get()
     assert (report.package, report.version_name) == ("Browser", "156")
     work()
-    said = report.content.envelope["annotations"]
+    said = document_of(report.content).envelope["annotations"]
     assert (said["ptype"], said["annotations_dropped"]) == ("gpu", "1")
     assert "g-1" not in str(said)
     assert key not in str(said)

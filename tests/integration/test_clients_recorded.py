@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import zstandard
 
+from crashes.packing import unpack
 from tests.journeys.platform import Platform
 
 pytestmark = pytest.mark.own_servers
@@ -165,7 +165,7 @@ class Replay:
             uuid.UUID(str(report_id)).hex,
         )
         packed = (self.platform.folder / "blobs" / blob).read_bytes() if blob else raw
-        return zstandard.ZstdDecompressor().decompressobj().decompress(packed)
+        return unpack(packed)
 
 
 def chunked(body, size=1000):

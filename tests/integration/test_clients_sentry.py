@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crashes.models import ClientLoss, Issue, Report
+from crashes.selectors.contents import document_of
 from crashes.services import acceptance
 from crashes.services.acceptance import spool
 from crashes.storage import Spool
@@ -81,7 +82,7 @@ def envelope(*items, **header):
 
 
 def stored():
-    return json.loads(msgspec.json.encode(Report.objects.get().content.envelope))
+    return json.loads(msgspec.json.encode(document_of(Report.objects.get().content).envelope))
 
 
 def signature():

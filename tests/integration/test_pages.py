@@ -22,6 +22,7 @@ from crashes.stack import (
     Thread,
 )
 from tests.factories import (
+    change_document,
     make_content,
     make_crash,
     make_debug_file,
@@ -327,14 +328,13 @@ def test_the_reports_of_an_issue_have_pages(program, client):
 def test_a_report_shows_everything_that_was_read(program, client):
     issue = make_issue(program, kind="native_crash")
     report = make_done_report(issue, crash=native_crash())
-    content = report.content
-    content.envelope = {
+    envelope = {
         "app": {"foreground": True},
         "software": {"security_patch": "2026-10-01"},
         "battery": {"level": 41.0, "temperature_c": 33.5, "charging": False},
         "uptime_ms": 7_384_000,
     }
-    content.save()
+    change_document(report, envelope=envelope)
 
     text = text_of(client.get(f"/reports/{report.report_id}/"))
 
@@ -606,10 +606,12 @@ def hostile_rows(program):
         process=HOSTILE,
         version_name=HOSTILE,
     )
-    report.content.envelope = {"software": {"kernel": HOSTILE}, "boot_id": HOSTILE}
-    report.content.grouping = {"matched": "new", "explanation": [HOSTILE]}
     report.content.raw_format = "logcat"
-    report.content.save()
+    change_document(
+        report,
+        envelope={"software": {"kernel": HOSTILE}, "boot_id": HOSTILE},
+        grouping={"matched": "new", "explanation": [HOSTILE]},
+    )
     make_debug_file(program, name=HOSTILE, failure_detail=HOSTILE, kind=HOSTILE[:20])
     make_missing_debug_file(program, module=HOSTILE)
     return issue, report

@@ -3,12 +3,13 @@
 import uuid
 from datetime import timedelta
 
+import msgspec
 import pytest
 import zstandard
 from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 
-from crashes.models import Report
+from crashes.models import Report, ReportContent
 from crashes.models.report import NO_DEVICE
 from crashes.selectors.debug_files import (
     count_missing_debug_files,
@@ -31,6 +32,7 @@ from crashes.selectors.reports import (
     list_reports,
     open_raw_payload,
 )
+from crashes.stack import to_json
 from crashes.storage import BlobStore
 from crashes.triage.query import parse
 from tests.factories import (
@@ -399,6 +401,22 @@ def test_a_payload_that_unpacks_to_much_is_read_as_far_as_wanted(program):
     viewer = make_viewer(program, role=Role.TRIAGER)
     with open_raw_payload(viewer=viewer, report_pk=report.pk).stream as stream:
         assert stream.read(10) == b"0" * 10
+
+
+def test_a_report_from_before_there_were_documents_is_read_like_any_other(program):
+    report = make_done_report(make_issue(program), crash=None)
+    ReportContent.objects.filter(pk=report.pk).update(
+        document=None,
+        envelope={"boot_id": "b"},
+        crash=zstandard.compress(msgspec.json.encode(to_json(make_crash(process="old")))),
+        grouping=make_receipt(),
+    )
+
+    content = get_report_content(viewer=make_viewer(program), report_pk=report.pk)
+
+    assert content is not None
+    assert content.crash == make_crash(process="old")
+    assert (content.envelope, content.grouping) == ({"boot_id": "b"}, make_receipt())
 
 
 # Debug files ----------------------------------------------------------------------------------
