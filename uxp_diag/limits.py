@@ -12,10 +12,11 @@ import random
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import redis
 from django.conf import settings
@@ -34,6 +35,10 @@ class Rate:
     burst: int
 
 
+Bucket: TypeAlias = tuple[str, Rate]
+"""A bucket by its key, and how it fills."""
+
+
 class Limiter(Protocol):
     """Something that hands out what a bucket holds."""
 
@@ -42,6 +47,9 @@ class Limiter(Protocol):
 
         A cost above the burst counts as the burst: it waits for a full bucket, not for ever.
         """
+
+    def take_all(self, buckets: "Sequence[Bucket]", *, cost: int = 1) -> list[float]:
+        """Take from several buckets in one step, or from none: what `take` says of each."""
 
     def give_back(self, key: str, rate: Rate, *, cost: int = 1) -> None:
         """Put back what was taken and turned out not to count."""
@@ -57,15 +65,24 @@ class LocalLimiter:
 
     def take(self, key: str, rate: Rate, *, cost: int = 1) -> float:
         """See `Limiter`."""
+        return self.take_all([(key, rate)], cost=cost)[0]
+
+    def take_all(self, buckets: Sequence[Bucket], *, cost: int = 1) -> list[float]:
+        """See `Limiter`."""
         with self._lock:
             now = time.monotonic()
-            full_at = max(self._full_at.pop(key, now), now)
-            wanted = full_at + min(cost, rate.burst) / rate.per_second
-            wait = wanted - now - rate.burst / rate.per_second
-            self._full_at[key] = full_at if wait > _ROUNDING else wanted
+            full_at = {key: max(self._full_at.pop(key, now), now) for key, _ in buckets}
+            seconds = {key: min(cost, rate.burst) / rate.per_second for key, rate in buckets}
+            waits = [
+                full_at[key] + seconds[key] - now - rate.burst / rate.per_second
+                for key, rate in buckets
+            ]
+            has_enough = max(waits) <= _ROUNDING
+            for key, was in full_at.items():
+                self._full_at[key] = was + seconds[key] if has_enough else was
             while len(self._full_at) > self._most:
                 self._full_at.popitem(last=False)
-        return max(wait, 0.0) if wait > _ROUNDING else 0.0
+        return [wait if wait > _ROUNDING else 0.0 for wait in waits]
 
     def give_back(self, key: str, rate: Rate, *, cost: int = 1) -> None:
         """See `Limiter`."""
@@ -79,12 +96,19 @@ _ROUNDING = 1e-6
 _SCRIPT = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1e6
-local cost, window = tonumber(ARGV[1]), tonumber(ARGV[2])
-local full_at = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now)
-local wait = full_at + cost - now - window
-if wait > 1e-6 then return tostring(wait) end
-redis.call('SET', KEYS[1], string.format('%.6f', full_at + cost), 'PX', math.ceil((full_at + cost - now) * 1000) + 1)
-return '0'
+local full_at, waits, has_enough = {}, {}, true
+for i, key in ipairs(KEYS) do
+  full_at[i] = math.max(tonumber(redis.call('GET', key) or now), now) + tonumber(ARGV[2 * i - 1])
+  local wait = full_at[i] - now - tonumber(ARGV[2 * i])
+  if wait > 1e-6 then has_enough = false else wait = 0 end
+  waits[i] = tostring(wait)
+end
+if has_enough then
+  for i, key in ipairs(KEYS) do
+    redis.call('SET', key, string.format('%.6f', full_at[i]), 'PX', math.ceil((full_at[i] - now) * 1000) + 1)
+  end
+end
+return waits
 """
 
 _GIVE_BACK = """
@@ -105,13 +129,21 @@ class RedisLimiter:
 
     def take(self, key: str, rate: Rate, *, cost: int = 1) -> float:
         """See `Limiter`."""
+        return self.take_all([(key, rate)], cost=cost)[0]
+
+    def take_all(self, buckets: Sequence[Bucket], *, cost: int = 1) -> list[float]:
+        """See `Limiter`."""
         if time.monotonic() >= self._away_until:
             with contextlib.suppress(redis.RedisError, OSError):
-                seconds = min(cost, rate.burst) / rate.per_second
-                window = rate.burst / rate.per_second
-                return float(self._script(keys=[f"limit:{key}"], args=[seconds, window]))
+                keys = [f"limit:{key}" for key, _ in buckets]
+                times = [
+                    part / rate.per_second
+                    for _, rate in buckets
+                    for part in (min(cost, rate.burst), rate.burst)
+                ]
+                return [float(wait) for wait in self._script(keys=keys, args=times)]
             self._away_until = time.monotonic() + _AWAY_SECONDS
-        return self._fallback.take(key, rate, cost=cost)
+        return self._fallback.take_all(buckets, cost=cost)
 
     def give_back(self, key: str, rate: Rate, *, cost: int = 1) -> None:
         """See `Limiter`."""

@@ -24,6 +24,9 @@ class Refusing:
     def take(self, key, rate, *, cost=1):
         raise AssertionError("Redis was there")
 
+    def take_all(self, buckets, *, cost=1):
+        raise AssertionError("Redis was there")
+
     def give_back(self, key, rate, *, cost=1):
         raise AssertionError("Redis was there")
 
@@ -60,6 +63,18 @@ def test_what_is_refused_takes_nothing(limiter):
     assert limiter.take("batch", SLOW, cost=40) == 0.0
     assert limiter.take("batch", SLOW, cost=11) > 0
     assert limiter.take("batch", SLOW, cost=10) == 0.0
+
+
+def test_from_several_buckets_all_is_taken_or_nothing(limiter):
+    small = Rate(per_second=1 / 3600, burst=2)
+    both = [("large", SLOW), ("small", small)]
+
+    answers = [limiter.take_all(both) for _ in range(5)]
+
+    assert answers[:2] == [[0.0, 0.0]] * 2
+    assert all(large == 0.0 and few > 0 for large, few in answers[2:])
+    assert limiter.take("large", SLOW, cost=48) == 0.0
+    assert limiter.take("large", SLOW) > 0
 
 
 def test_what_is_given_back_may_be_taken_again(limiter):
