@@ -32,11 +32,20 @@ from crashes.formats.errors import MalformedPayload
 from crashes.formats.lines import text_lines
 from crashes.formats.logcat_lines import read_line
 from crashes.formats.minidump.contexts import registers_of
-from crashes.formats.stackwalk import CPUS, Cpu, ModuleMap, StackMemory, WalkedFrame, walk
+from crashes.formats.stackwalk import (
+    CPUS,
+    NO_TABLES,
+    Cpu,
+    ModuleMap,
+    StackMemory,
+    TableFinder,
+    WalkedFrame,
+    walk,
+)
 from crashes.formats.tombstone_parts import MAX_MODULES, native_frame, package_of, present
 from crashes.stack import Crash, CrashKind, Frame, JsonValue, Module, Thread
 
-__all__ = ["MAX_LINES", "parse"]
+__all__ = ["MAX_LINES", "parse", "parse_with_tables"]
 
 MAX_LINES = 500_000
 _BEGIN = "-----BEGIN BREAKPAD MICRODUMP-----"
@@ -92,13 +101,18 @@ def parse(payload: bytes) -> Crash:
     Raises MalformedPayload: `not_a_microdump` without a beginning, `truncated_microdump` when
     neither registers nor modules follow.
     """
+    return parse_with_tables(payload, NO_TABLES)
+
+
+def parse_with_tables(payload: bytes, tables: TableFinder) -> Crash:
+    """The same, unwound by debug files where there are any; then addresses are ELF addresses."""
     dumps = list(_dumps(text_lines(payload)[:MAX_LINES]))
     if not dumps:
         raise MalformedPayload("not_a_microdump", f"no line says {_BEGIN}", where="line 1")
     dump = next((dump for dump in dumps if dump.context), dumps[0])
     if dump.context is None and not dump.modules:
         raise MalformedPayload("truncated_microdump", "neither registers nor modules are there")
-    return _crash(dump, len(dumps))
+    return _crash(dump, len(dumps), tables)
 
 
 # --- Lines -----------------------------------------------------------------------------------
@@ -218,13 +232,12 @@ _NOTES = frozenset("VPG")
 # --- Crash -----------------------------------------------------------------------------------
 
 
-def _crash(dump: _Dump, dumps: int) -> Crash:
+def _crash(dump: _Dump, dumps: int, tables: TableFinder) -> Crash:
     process = _process(dump)
     registers = _registers(dump)
     memory, missing = _memory(dump)
-    frames = tuple(
-        _frame(index, walked) for index, walked in enumerate(_walked(dump, registers, memory))
-    )
+    walked = _walked(dump, registers, memory, tables)
+    frames = tuple(_frame(index, frame, tables) for index, frame in enumerate(walked))
     return Crash(
         kind=CrashKind.NATIVE_CRASH,
         process=process,
@@ -278,14 +291,16 @@ def _memory(dump: _Dump) -> tuple[bytearray, int]:
     return memory, max(0, length - filled)
 
 
-def _walked(dump: _Dump, registers: dict[str, int], memory: bytearray) -> tuple[WalkedFrame, ...]:
+def _walked(
+    dump: _Dump, registers: dict[str, int], memory: bytearray, tables: TableFinder
+) -> tuple[WalkedFrame, ...]:
     cpu = CPUS.get(dump.cpu or "")
     if not registers:
         return ()
     if cpu is None:
         return _innermost(registers["pc"], dump.modules)
     stack = _stack(dump, memory, cpu)
-    return walk(registers, stack, ModuleMap(dump.modules), cpu=cpu)
+    return walk(registers, stack, ModuleMap(dump.modules), cpu=cpu, tables=tables)
 
 
 def _stack(dump: _Dump, memory: bytearray, cpu: Cpu) -> StackMemory | None:
@@ -300,12 +315,14 @@ def _innermost(address: int, modules: Sequence[Module]) -> tuple[WalkedFrame, ..
     return walk({cpu.pc: address}, None, ModuleMap(modules), cpu=cpu)
 
 
-def _frame(index: int, walked: WalkedFrame) -> Frame:
+def _frame(index: int, walked: WalkedFrame, tables: TableFinder) -> Frame:
     module = walked.module
     if module is None or walked.relative is None:
         return replace(native_frame(index, walked.address), trust=walked.trust)
+    table = tables(module)
+    address = walked.relative + (table.load_base if table else 0)
     build_id = module.build_id or module.debug_id
-    frame = native_frame(index, walked.relative, module=module.path, build_id=build_id)
+    frame = native_frame(index, address, module=module.path, build_id=build_id)
     return replace(frame, trust=walked.trust)
 
 

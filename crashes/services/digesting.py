@@ -1,7 +1,7 @@
 """What a device sent becomes a crash with names, and what grouping wants to know of it.
 
     parse        in the sandbox, the payloads of one program together
-    walk         stacks of minidumps once more, where debug files say how functions unwind
+    walk         stacks of minidumps and microdumps once more, where debug files say how functions unwind
     retrace      managed frames, with the mappings of R8 and ProGuard
     symbolicate  native frames, with symcaches
 
@@ -34,7 +34,8 @@ from crashes.services.retracing import missing_mappings, retrace_crashes
 from crashes.services.sandboxes import sandbox
 from crashes.services.symbols import StoreFinder, store_finder, symbolicate_crash
 from crashes.services.waiting import Need, native_needs
-from crashes.services.walking import walk_minidumps
+from crashes.services.walk_jobs import WALKED_FORMATS
+from crashes.services.walking import Dump, walk_dumps
 from crashes.stack import Crash, CrashKind, PayloadFormat, from_json, to_json
 from crashes.symbolication.frames import SymbolicationResult
 from uxp_diag.sandbox import JobRefused, SandboxFailure
@@ -204,15 +205,15 @@ def with_envelope(crash: Crash, row: Report, envelope: dict[str, Any]) -> Crash:
 
 
 def _walked(items: Sequence[_Parsed], *, program_id: int, now: datetime) -> list[_Parsed]:
-    """Minidumps walked with unwind tables; every other crash as it is."""
+    """Dumps with stack memory walked with unwind tables; every other crash as it is."""
     dumps = {
-        place: (item.leased.payload, item.crash)
+        place: Dump(item.leased.format, item.leased.payload, item.crash)
         for place, item in enumerate(items)
-        if item.leased.format is PayloadFormat.MINIDUMP
+        if item.leased.format in WALKED_FORMATS
     }
     if not dumps:
         return list(items)
-    walks = walk_minidumps(list(dumps.values()), program_id=program_id, now=now)
+    walks = walk_dumps(list(dumps.values()), program_id=program_id, now=now)
     done = list(items)
     for place, walk in zip(dumps, walks, strict=True):
         leased = items[place].leased

@@ -10,14 +10,23 @@ import mmap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from crashes.formats import minidump
+from crashes.formats import microdump, minidump
 from crashes.formats.tombstone_parts import inflated
-from crashes.stack import Module, to_json
+from crashes.stack import Module, PayloadFormat, to_json
 from crashes.symbolication.unwind import UnwindTable
 
+_WALKERS = {
+    PayloadFormat.MINIDUMP: minidump.parse_with_tables,
+    PayloadFormat.MICRODUMP: microdump.parse_with_tables,
+}
+WALKED_FORMATS = frozenset(_WALKERS)
+"""The formats whose stacks are walked here: those that bring stack memory."""
 
-def walk_minidump_job(payload: bytes, names: Sequence[str], *table_fds: int) -> dict[str, Any]:
-    """The crash of a minidump as JSON values, unwound by the tables behind `table_fds`.
+
+def walk_job(
+    payload_format: str, payload: bytes, names: Sequence[str], *table_fds: int
+) -> dict[str, Any]:
+    """The crash of a dump with stack memory as JSON values, unwound by the tables behind `table_fds`.
 
     `names` says which module each table is for: its build id, or its debug id. A payload may be
     gzip. Raises MalformedPayload for the dump, UnreadableDebugFile for a table.
@@ -27,7 +36,8 @@ def walk_minidump_job(payload: bytes, names: Sequence[str], *table_fds: int) -> 
         name: UnwindTable(mmap.mmap(fd, 0, access=mmap.ACCESS_READ))
         for name, fd in zip(names, table_fds, strict=True)
     }
-    crash = minidump.parse_with_tables(inflated(payload), lambda module: _table(module, tables))
+    parse = _WALKERS[PayloadFormat(payload_format)]
+    crash = parse(inflated(payload), lambda module: _table(module, tables))
     document: dict[str, Any] = to_json(crash)
     return document
 

@@ -1,4 +1,4 @@
-"""Stacks of minidumps, walked with the unwind tables of known debug files.
+"""Stacks of minidumps and microdumps, walked with the unwind tables of known debug files.
 
 The first reading of a dump walks by frame pointers and guesses. Where a debug file of one of its
 modules tells how functions unwind, the dump is read once more with that, in the sandbox.
@@ -17,7 +17,7 @@ from crashes.services.sandboxes import sandbox
 from crashes.services.symbol_tables import debug_id, files_by_name, unwind_path
 from crashes.services.symbols import note_use
 from crashes.services.waiting import Need, native_build_ids, unwind_needs
-from crashes.stack import Crash, from_json
+from crashes.stack import Crash, PayloadFormat, from_json
 from uxp_diag.sandbox import JobRefused, SandboxFailure
 
 logger = logging.getLogger(__name__)
@@ -34,13 +34,20 @@ class Walk:
     needs: tuple[Need, ...] = ()
 
 
-def walk_minidumps(
-    dumps: Sequence[tuple[bytes, Crash]], *, program_id: int, now: datetime
-) -> list[Walk]:
-    """The dumps (payload and first reading), walked with what debug files there are."""
-    ids = {name for _, crash in dumps for name in _module_ids(crash)}
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """A dump with stack memory, and its first reading."""
+
+    format: PayloadFormat
+    payload: bytes
+    crash: Crash
+
+
+def walk_dumps(dumps: Sequence[Dump], *, program_id: int, now: datetime) -> list[Walk]:
+    """The dumps, walked with what debug files there are."""
+    ids = {name for dump in dumps for name in _module_ids(dump.crash)}
     tables = _tables(ids, program_id)
-    return [_walk(payload, crash, tables, now=now) for payload, crash in dumps]
+    return [_walk(dump, tables, now=now) for dump in dumps]
 
 
 def _module_ids(crash: Crash) -> tuple[str, ...]:
@@ -58,16 +65,17 @@ def _tables(ids: set[str], program_id: int) -> dict[str, DebugFile]:
     return {debug_id(name): own[-1] for name, own in files.items() if own}
 
 
-def _walk(payload: bytes, crash: Crash, tables: dict[str, DebugFile], *, now: datetime) -> Walk:
+def _walk(dump: Dump, tables: dict[str, DebugFile], *, now: datetime) -> Walk:
+    crash = dump.crash
     chosen = [name for name in _module_ids(crash) if debug_id(name) in tables][:MAX_TABLES]
     if chosen:
         files = {name: tables[debug_id(name)] for name in chosen}
         note_use(list(files.values()), now=now)
-        crash = _walked(payload, files) or crash
+        crash = _walked(dump, files) or crash
     return Walk(crash, unwind_needs(crash, lambda build_id: debug_id(build_id) in tables))
 
 
-def _walked(payload: bytes, files: dict[str, DebugFile]) -> Crash | None:
+def _walked(dump: Dump, files: dict[str, DebugFile]) -> Crash | None:
     """The dump walked with these tables; None when that fails, as the first reading is there."""
     with ExitStack() as stack:
         opened = [
@@ -75,12 +83,13 @@ def _walked(payload: bytes, files: dict[str, DebugFile]) -> Crash | None:
         ]
         try:
             document: dict[str, Any] = sandbox().run(
-                "crashes.services.walk_jobs:walk_minidump_job",
-                payload,
+                "crashes.services.walk_jobs:walk_job",
+                dump.format.value,
+                dump.payload,
                 list(files),
                 files=[file.fileno() for file in opened],
             )
             return from_json(without_nul(document))
         except (JobRefused, SandboxFailure) as problem:
-            logger.warning("a minidump keeps its first walk: %s", problem)
+            logger.warning("a dump keeps its first walk: %s", problem)
     return None

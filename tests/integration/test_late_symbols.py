@@ -30,6 +30,7 @@ from crashes.services.processing import lease_reports, process_reports
 from crashes.services.regrouping import list_awaited, regroup_waiting
 from crashes.services.symbol_tables import (
     debug_file_path,
+    debug_id,
     list_unprepared,
     prepare_debug_file,
     unwind_path,
@@ -37,6 +38,8 @@ from crashes.services.symbol_tables import (
 from crashes.services.symbols import name_mapping, register_debug_file
 from crashes.stack import Crash, CrashKind, Frame, FrameStatus, FrameTrust, Thread
 from tests.factories import make_device, make_program, make_viewer
+from tests.unit.formats.microdump_writer import WrittenMicrodump
+from tests.unit.formats.microdump_writer import write as write_microdump
 from tests.unit.formats.minidump_writer import (
     LINUX,
     WrittenDump,
@@ -436,6 +439,7 @@ def test_using_a_file_is_remembered_once_a_day(program):
 
 BASE = 0x7F0000000000
 STACK_AT = 0x7FFD00000000
+DEBUG_ID = f"{debug_id(BUILD_ID).replace('-', '').upper()}0".encode()
 UNWIND = b"STACK CFI INIT 2000 100 .cfa: $rsp 32 + .ra: .cfa -8 + ^\n"
 
 
@@ -455,16 +459,26 @@ def minidump():
     )
 
 
-def send_minidump(program):
+def microdump():
+    """The same in the log: a microdump keeps 16 bytes of a build id, which has 20 as a rule."""
+    words = [BASE + 0x1010, 0, 0, BASE + 0x3020, 0, 0]
+    stack = b"".join(word.to_bytes(8, "little") for word in words)
+    registers = {"rip": BASE + 0x2010, "rsp": STACK_AT, "rbp": 1}
+    modules = [(LIB, BASE, 0x4000, bytes.fromhex(BUILD_ID))]
+    written = WrittenMicrodump("x86_64", registers, STACK_AT, stack, modules)
+    return write_microdump(written, prefix="F/google-breakpad( 4711): ").encode()
+
+
+def send_minidump(program, dump=None, payload_format="minidump"):
     document = {
         "report_id": str(uuid.uuid4()),
         "occurred_at": "2026-11-20T10:00:00Z",
         "kind": "native_crash",
         "process": "camera",
-        "payload": {"format": "minidump"},
+        "payload": {"format": payload_format},
     }
     report = decode_report(json.dumps(document).encode())
-    accept_reports([Upload(program.pk, None, "Nokia G42 5G", report, minidump(), NOW)])
+    accept_reports([Upload(program.pk, None, "Nokia G42 5G", report, dump or minidump(), NOW)])
     process_reports(lease_reports(limit=100, now=NOW), now=NOW)
     return Report.objects.get()
 
@@ -483,6 +497,21 @@ def test_a_minidump_is_walked_with_the_tables_of_its_debug_files(program):
     assert [frame.function for frame in frames][:2] == ["camera::load()", "camera::main()"]
     assert frames[1].trust is FrameTrust.CFI
     assert not WaitingReport.objects.exists()
+
+
+@pytest.mark.parametrize("build_id", [BUILD_ID, BUILD_ID + "a1b2c3d4"])
+def test_a_late_table_walks_a_microdump_anew(program, build_id):
+    report = send_minidump(program, microdump(), "microdump")
+    assert [frame.address for frame in crash_of(program, report).threads[0].frames][1] == 0x1010
+
+    add(
+        program, x86(breakpad(build_id)).replace(f"{build_id.upper()}0".encode(), DEBUG_ID) + UNWIND
+    )
+    regroup()
+
+    assert frames_of(program, report)[:2] == ["camera::load()", "camera::main()"]
+    assert not WaitingReport.objects.exists()
+    assert_counts_add_up()
 
 
 def test_a_late_table_walks_a_minidump_anew(program):

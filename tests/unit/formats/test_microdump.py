@@ -12,6 +12,7 @@ from crashes.formats.microdump import parse
 from crashes.formats.registry import parse_payload, sniff
 from crashes.stack import Crash, CrashKind, FrameTrust, PayloadFormat, from_json, to_json
 from tests.unit.formats.fixtures import Sample, samples
+from tests.unit.formats.microdump_writer import WrittenMicrodump, write
 from tests.unit.formats.mutations import mutated
 
 STACK_START = 0x7F00000000
@@ -229,3 +230,52 @@ def test_a_damaged_dump_is_a_crash_or_malformed(payload: bytes):
     outcome = outcome_of(payload)
 
     assert isinstance(outcome, Crash) or outcome in {"not_a_microdump", "truncated_microdump"}
+
+
+# --- Round trips -------------------------------------------------------------------------------
+
+_addresses = st.integers(0x1000, 2**47)
+_paths = st.from_regex(r"lib[a-z_0-9]{1,20}\.so", fullmatch=True)
+_registers = {
+    "x86_64": ("rip", "rsp", "rbp", "rax", "r15"),
+    "arm64": ("pc", "sp", "x0", "x28", "x29"),
+}
+
+
+@st.composite
+def written_dumps(draw: st.DrawFn) -> WrittenMicrodump:
+    cpu = draw(st.sampled_from(sorted(_registers)))
+    starts = sorted(draw(st.sets(st.integers(1, 1000), max_size=5)))
+    return WrittenMicrodump(
+        cpu=cpu,
+        registers={name: draw(_addresses) for name in _registers[cpu]},
+        stack_start=draw(_addresses) & ~7,
+        stack=draw(st.binary(max_size=1000)),
+        modules=tuple(
+            (draw(_paths), at << 20, 0x10000, draw(st.binary(min_size=16, max_size=16)))
+            for at in starts
+        ),
+        fault_addr=draw(_addresses),
+    )
+
+
+@settings(max_examples=60)
+@given(written_dumps(), st.sampled_from(["", "F/google-breakpad(4711): "]))
+def test_what_is_written_is_read_again(dump: WrittenMicrodump, prefix: str):
+    crash = parse(write(dump, prefix=prefix).encode())
+
+    thread = crash.threads[0]
+    assert (crash.abi, crash.pid) == (dump.cpu, 4711 if prefix else None)
+    assert (crash.signal, crash.signal_number) == (dump.signal, dump.signal_number)
+    assert crash.fault_addr == dump.fault_addr
+    assert crash.build_fingerprint == dump.version
+    assert thread.registers.items() >= dump.registers.items()
+    assert [
+        (module.path, module.start_addr, module.end_addr, module.build_id)
+        for module in crash.modules
+    ] == [
+        (path, start, start + size, build_id.hex() if any(build_id) else None)
+        for path, start, size, build_id in dump.modules
+    ]
+    assert thread.frames[0].trust is FrameTrust.CONTEXT
+    assert "stack_bytes_missing" not in crash.details

@@ -22,7 +22,7 @@ from tests.unit.formats.minidump_writer import (
 from uxp_diag.sandbox import JobRefused, Limits, Sandbox
 
 JOBS = ("crashes.services.walk_jobs", "crashes.symbolication.unwind.jobs")
-WALK = "crashes.services.walk_jobs:walk_minidump_job"
+WALK = "crashes.services.walk_jobs:walk_job"
 BUILD = "crashes.symbolication.unwind.jobs:build_cfi_job"
 BASE = 0x7F0000000000
 STACK = 0x7FFD00000000
@@ -68,9 +68,15 @@ def test_rules_find_the_caller_that_a_scan_misses(sandbox: Sandbox, symbols: Pat
     with symbols.open("rb") as debug_file, (tmp_path / "table").open("w+b") as table:
         facts = sandbox.run(BUILD, files=[debug_file.fileno(), table.fileno()])
         payload = dump(bytes.fromhex(facts["build_id"]))
-        scanned = from_json(sandbox.run(WALK, payload, []))
+        scanned = from_json(sandbox.run(WALK, "minidump", payload, []))
         ruled = from_json(
-            sandbox.run(WALK, gzip.compress(payload), [facts["build_id"]], files=[table.fileno()])
+            sandbox.run(
+                WALK,
+                "minidump",
+                gzip.compress(payload),
+                [facts["build_id"]],
+                files=[table.fileno()],
+            )
         )
 
     assert [frame.address for frame in scanned.threads[0].frames][:2] == [0x2010, 0x1010]
@@ -83,9 +89,9 @@ def test_a_damaged_table_and_a_damaged_dump_are_refused(sandbox: Sandbox, tmp_pa
     table.write_bytes(b"no table at all, just some bytes")
 
     with table.open("rb") as file, pytest.raises(JobRefused) as of_table:
-        sandbox.run(WALK, dump(b"ab"), ["6162"], files=[file.fileno()])
+        sandbox.run(WALK, "minidump", dump(b"ab"), ["6162"], files=[file.fileno()])
     with pytest.raises(JobRefused) as of_dump:
-        sandbox.run(WALK, b"MDMP\x93\xa7", [])
+        sandbox.run(WALK, "minidump", b"MDMP\x93\xa7", [])
 
     assert of_table.value.code == "not_an_unwind_table"
     assert of_dump.value.code == "truncated_minidump"
@@ -109,6 +115,8 @@ def test_a_program_that_is_not_position_independent_keeps_its_own_addresses(
 
     with program.open("rb") as debug_file, table_path.open("w+b") as table:
         sandbox.run(BUILD, files=[debug_file.fileno(), table.fileno()])
-        crash = from_json(sandbox.run(WALK, payload, [facts.build_id], files=[table.fileno()]))
+        crash = from_json(
+            sandbox.run(WALK, "minidump", payload, [facts.build_id], files=[table.fileno()])
+        )
 
     assert crash.threads[0].frames[0].address == facts.load_base + 0x1234
