@@ -343,7 +343,10 @@ def _absorb_moves(kept: Issue, gone: Issue) -> None:
 
 
 def _widen(kept: Issue, gone: Issue) -> None:
-    if gone.first_seen_at < kept.first_seen_at:
+    """When the one was seen, both taken together; one without reports has seen nothing."""
+    if not gone.report_count:
+        return
+    if gone.first_seen_at < kept.first_seen_at or not kept.report_count:
         kept.first_seen_at, kept.first_os_build = gone.first_seen_at, gone.first_os_build
-    if gone.last_seen_at > kept.last_seen_at:
+    if gone.last_seen_at > kept.last_seen_at or not kept.report_count:
         kept.last_seen_at, kept.last_os_build = gone.last_seen_at, gone.last_os_build

@@ -21,6 +21,7 @@ from crashes.models import (
     TriageEvent,
     WaitingReport,
 )
+from crashes.models.report import COUNTED
 from crashes.selectors.debug_files import list_debug_files
 from crashes.selectors.issues import get_issue
 from crashes.selectors.reports import get_report_content
@@ -112,7 +113,16 @@ def java(method, *, file="SourceFile"):
     )
 
 
-def send(program, text, *, kind="native_crash", device=None, at="2026-11-20T10:00:00Z"):
+def send(
+    program,
+    text,
+    *,
+    kind="native_crash",
+    device=None,
+    at="2026-11-20T10:00:00Z",
+    payload_format=None,
+):
+    native = "tombstone_text" if kind == "native_crash" else "java_stacktrace"
     document = {
         "report_id": str(uuid.uuid4()),
         "occurred_at": at,
@@ -120,7 +130,7 @@ def send(program, text, *, kind="native_crash", device=None, at="2026-11-20T10:0
         "software": {"os_build": "V3.420"},
         "app": {"package": "com.example.shop", "version_name": "1.4.2", "version_code": 1402},
         "payload": {
-            "format": "tombstone_text" if kind == "native_crash" else "java_stacktrace",
+            "format": payload_format or native,
             "text": text,
         },
     }
@@ -158,7 +168,7 @@ def frames_of(program, report):
 def assert_counts_add_up():
     """Every counter says what the rows say."""
     for issue in Issue.objects.all():
-        rows = Report.objects.filter(issue=issue)
+        rows = Report.objects.filter(COUNTED, issue=issue)
         devices = set(rows.exclude(device_id=uuid.UUID(int=0)).values_list("device_id", flat=True))
         known = IssueDevice.objects.filter(issue=issue).values_list("device_id", flat=True)
         tallies = IssueTally.objects.filter(issue=issue).values_list("reports", flat=True)
@@ -290,6 +300,30 @@ def test_reports_that_were_only_counted_go_along(program, settings):
     regroup()
 
     assert sorted(Issue.objects.values_list("report_count", flat=True)) == [1, 3]
+    assert_counts_add_up()
+
+
+def test_evidence_goes_where_its_report_goes(program):
+    """The first three crashes look alike without names; each was written down in two ways."""
+    device = make_device(program)
+    first = f"Process: /vendor/bin/camera\nPID: 1\nFlags: 0x1\n\n{tombstone(PARSE)}"
+    second = f"Process: /vendor/bin/camera\nPID: 1\nFlags: 0x1\n\n{tombstone(LOAD)}"
+    for text, at in ((first, "2026-11-20T10:00:00Z"), (second, "2026-11-20T11:00:00Z")):
+        evidence = send(program, text, device=device, at=at, payload_format="dropbox")
+        lead = send(program, text.partition("\n\n")[2], device=device, at=at)
+        evidence.refresh_from_db()
+        assert evidence.evidence_of_id == lead.pk
+    assert_counts_add_up()
+
+    add(program, breakpad())
+    regroup()
+
+    assert Issue.objects.count() == 2
+    for evidence in Report.objects.exclude(evidence_of=None).select_related("evidence_of"):
+        assert evidence.evidence_of is not None
+        assert evidence.issue_id == evidence.evidence_of.issue_id
+        assert evidence.variant_id == evidence.evidence_of.variant_id
+        assert frames_of(program, evidence) == frames_of(program, evidence.evidence_of)
     assert_counts_add_up()
 
 
