@@ -1,6 +1,7 @@
 """What is turned away while workers do not keep up, and what never is."""
 
 import json
+import uuid
 from datetime import date
 
 import pytest
@@ -10,7 +11,8 @@ from crashes.models import ClientLoss, Report
 from crashes.selectors.reports import count_waiting
 from crashes.services.load import KnownCrashes, known_crashes
 from devices.models import Program, VitalSample
-from tests.integration.test_clients_sentry import envelope, item
+from tests.integration.test_clients_acra import REPORT as ACRA_REPORT
+from tests.integration.test_clients_sentry import FORM, MINIDUMP, envelope, form, item
 from tests.integration.test_pipeline import STACK, work
 from tests.integration.test_uploads import report
 from tests.integration.test_vitals_upload import sample
@@ -156,6 +158,42 @@ def test_a_sentry_sdk_is_told_to_wait(client, key, overload):
     assert (taken.status_code, refused.status_code) == (200, 429)
     assert refused["X-Sentry-Rate-Limits"].endswith(":organization:overloaded")
     assert ClientLoss.objects.count() == 0
+
+
+def test_acra_keeps_what_is_turned_away_and_comes_back(client, key, overload):
+    overload(2.0)
+    path = f"/api/{Program.objects.get().pk}/acra"
+    headers = {"Authorization": f"Bearer {key}"}
+
+    def answer(number):
+        document = ACRA_REPORT | {"REPORT_ID": str(uuid.UUID(int=number))}
+        return client.post(path, json.dumps(document), "application/json", headers=headers)
+
+    taken, refused = answer(1), answer(2)
+    overload(0.0)
+    again = answer(2)
+
+    assert (taken.status_code, refused.status_code, again.status_code) == (200, 503, 200)
+    assert int(refused["Retry-After"]) >= 60
+    assert ClientLoss.objects.count() == 0
+
+
+def test_a_dump_that_would_not_come_again_is_never_turned_away(client, key, overload):
+    overload(4.0)
+    path = f"/api/{Program.objects.get().pk}/crashpad/?key={key}"
+    answers = [
+        client.generic(
+            "POST",
+            path,
+            form(("prod", None, b"Camera"), ("upload_file_minidump", "d", MINIDUMP + bytes([n]))),
+            content_type=FORM,
+        )
+        for n in range(5)
+    ]
+
+    assert statuses(answers) == [200] * 5
+    assert all(answer.content.startswith(b"CrashID=") for answer in answers)
+    assert Report.objects.count() == 5
 
 
 def test_known_crashes_are_forgotten_overnight_and_beyond_a_limit():
