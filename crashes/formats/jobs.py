@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from crashes.formats.cleaning import Cleaner
 from crashes.formats.registry import parse_payload, sniff
 from crashes.stack import PayloadFormat, to_json
 
@@ -49,3 +50,12 @@ def sniff_job(payload: bytes) -> str | None:
     """The name of the format that the payload looks like, or None."""
     found = sniff(payload)
     return None if found is None else found.value
+
+
+def clean_job(payload_format: str, payload: bytes) -> bytes | None:
+    """What may be kept of one payload; None if that is all of it.
+
+    Raises MalformedPayload for a packed payload that is damaged.
+    """
+    clean = Cleaner().clean(PayloadFormat(payload_format), payload)
+    return None if clean is payload else clean

@@ -8,7 +8,8 @@ class Attachment(models.Model):
 
     `blob` is its key from the start; the pieces gather beside it. `received_bytes` is what was last
     told to the sender and is on disk; the file itself may hold more. `is_payload` marks the one that
-    its report waits for. Of its name only the kind is kept.
+    its report waits for. Of its name only the kind is kept. `scrubber_version` says which rules the
+    blob of a complete one has been through; before that it is 0, and nobody is shown the blob.
     """
 
     class State(models.TextChoices):
@@ -29,6 +30,7 @@ class Attachment(models.Model):
     state = models.CharField(max_length=8, choices=State, default=State.PARTIAL)
     blob = models.CharField(max_length=80)
     created_at = models.DateTimeField()
+    scrubber_version = models.PositiveSmallIntegerField(default=0, db_default=0)
 
     class Meta:
         constraints = [

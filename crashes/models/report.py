@@ -155,7 +155,8 @@ class ReportContent(models.Model):
     blob.
 
     `envelope`, `crash` (zstd-compressed JSON) and `grouping` are filled in rows from before there
-    was `document`; `crashes.selectors.contents` reads both.
+    was `document`; `crashes.selectors.contents` reads both. `scrubber_version` says which rules all
+    of a row has been through.
     """
 
     report = models.OneToOneField(Report, models.CASCADE, primary_key=True, related_name="content")
@@ -167,6 +168,7 @@ class ReportContent(models.Model):
     raw_blob = models.CharField(max_length=80, blank=True)
     raw_format = models.CharField(max_length=20, blank=True)
     raw_bytes = models.BigIntegerField(default=0)
+    scrubber_version = models.PositiveSmallIntegerField(default=0, db_default=0)
 
     def __str__(self) -> str:
         return f"content of report {self.pk}"

@@ -20,7 +20,7 @@ import threading
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -45,6 +45,7 @@ from crashes.services.attachment_rows import (
     insert_attachments,
 )
 from crashes.storage import Spool
+from devices.scrubbing import scrub_struct, scrub_value
 from devices.services.consent import hold_consent
 from uxp_diag.db import insert_new
 from uxp_diag.outage import database_outage
@@ -97,10 +98,23 @@ class Receipt:
 
 
 def accept_reports(uploads: Sequence[Upload]) -> list[Receipt]:
-    """Make reports durable; one receipt each, in order. Raises IntakeUnavailable."""
+    """Make reports durable; one receipt each, in order. Raises IntakeUnavailable.
+
+    What the envelopes say is scrubbed here, before it is written anywhere; payloads are not looked
+    into before a worker does (`cleaning`).
+    """
+    uploads = [_clean(upload) for upload in uploads]
     if not settings.INTAKE_GROUP_COMMIT:
         return _commit(uploads)
     return _shared.get().commit(uploads)
+
+
+def _clean(upload: Upload) -> Upload:
+    report = scrub_struct(upload.report)
+    model = scrub_value("model", upload.model)
+    if report is upload.report and model == upload.model:
+        return upload
+    return replace(upload, report=report, model=model)
 
 
 def spool() -> Spool:

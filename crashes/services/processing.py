@@ -1,4 +1,4 @@
-"""From an acknowledged report to an issue: lease, parse, symbolicate, group, store.
+"""From an acknowledged report to an issue: lease, clean, parse, symbolicate, group, store.
 
 The lease is in the row, so it does not matter who was told to work on a report, how often, or
 whether the telling got lost. Everything that a report becomes is written in one transaction with
@@ -31,6 +31,7 @@ from crashes.packing import Document, pack_document, pack_payload
 from crashes.services.acceptance import spool
 from crashes.services.agent_losses import count_dropped_entries
 from crashes.services.blobs import blobs
+from crashes.services.cleaning import clean_payloads
 from crashes.services.counting import Sighting, count_sightings
 from crashes.services.digesting import Digested, Failure, Leased, digest
 from crashes.services.grouping import Occurrence, Placer
@@ -46,6 +47,7 @@ from crashes.services.symbols import note_missing
 from crashes.services.waiting import Need, note_needs
 from crashes.stack import Crash, FrameStatus
 from crashes.symbolication.frames import SymbolicationResult, is_native
+from devices.scrubbing import SCRUBBER_VERSION, scrub_str
 from uxp_diag.db import update_rows
 
 logger = logging.getLogger(__name__)
@@ -117,11 +119,13 @@ def process_reports(rows: Sequence[Report], *, now: datetime) -> None:
 
 def _process(rows: Sequence[Report], *, now: datetime) -> None:
     loaded, failures = _load(rows)
-    digested, refused = digest(loaded, now=now)
-    failures += refused
+    clean, unclean = clean_payloads(loaded)
+    digested, refused = digest(clean, now=now)
+    failures += unclean + refused
     failures += _store(digested, now=now)
+    payloads = {item.row.pk: item.payload for item in clean}
     for failure in failures:
-        _record_failure(failure, now=now)
+        _record_failure(failure, payloads.get(failure.row.pk), now=now)
     _clean_spool({row.spool_file for row in rows})
 
 
@@ -298,7 +302,7 @@ def fill_row(row: Report, crash: Crash) -> None:
 
 
 def _content(item: Digested, receipt: dict[str, Any]) -> ReportContent:
-    raw, raw_blob = _keep_raw(item.leased.row, item.leased.payload)
+    raw, raw_blob = keep_raw(item.leased.row, item.leased.payload)
     return ReportContent(
         report_id=item.leased.row.pk,
         document=pack_document(Document(item.leased.envelope, item.crash, receipt)),
@@ -306,6 +310,7 @@ def _content(item: Digested, receipt: dict[str, Any]) -> ReportContent:
         raw_blob=raw_blob,
         raw_format=item.leased.format.value,
         raw_bytes=len(item.leased.payload),
+        scrubber_version=SCRUBBER_VERSION,
     )
 
 
@@ -325,10 +330,11 @@ _CONTENT_FIELDS = (
     "raw_blob",
     "raw_format",
     "raw_bytes",
+    "scrubber_version",
 )
 
 
-def _keep_raw(row: Report, payload: bytes) -> tuple[bytes | None, str]:
+def keep_raw(row: Report, payload: bytes) -> tuple[bytes | None, str]:
     """The raw payload in the row when small, else the key of its blob.
 
     A report has one key: should storing fail, the next try writes over it, and no blob is left
@@ -342,8 +348,8 @@ def _keep_raw(row: Report, payload: bytes) -> tuple[bytes | None, str]:
     return None, key
 
 
-def _record_failure(failure: Failure, *, now: datetime) -> None:
-    """Give the report back for another try, or put it into quarantine."""
+def _record_failure(failure: Failure, payload: bytes | None, *, now: datetime) -> None:
+    """Give the report back for another try, or put it into quarantine with its clean payload."""
     row = failure.row
     quarantined = failure.is_final or row.attempts >= MAX_ATTEMPTS
     try:
@@ -354,25 +360,26 @@ def _record_failure(failure: Failure, *, now: datetime) -> None:
                 leased_until=None if quarantined else now + RETRY_AFTER * row.attempts,
                 lease_id=None,
                 failure_code=failure.code[:60],
-                failure_detail=_printable(failure.detail)[:500],
+                failure_detail=_printable(scrub_str(failure.detail))[:500],
                 spool_file=""
                 if quarantined and failure.code != "spool_unreadable"
                 else row.spool_file,
             )
             if changed and quarantined:
-                _keep_quarantined(row)
+                _keep_quarantined(row, payload)
     except DatabaseError:
         logger.exception("failure of report %d cannot be recorded; its lease will run out", row.pk)
 
 
-def _keep_quarantined(row: Report) -> None:
-    """The raw payload of a quarantined report outlives the spool, for whoever looks into it."""
+def _keep_quarantined(row: Report, payload: bytes | None) -> None:
+    """The payload of a quarantined report outlives the spool, unless it could not be cleaned."""
     try:
         data = spool().read(row.spool_file, offset=row.spool_offset, length=row.spool_length)
-        header, payload, _ = decode_record(data)
+        header, _, _ = decode_record(data)
     except (OSError, DamagedSpool):
-        header, payload = {"envelope": {"payload": {"format": "none"}}}, b""
-    raw, raw_blob = _keep_raw(row, payload)
+        header = {"envelope": {"payload": {"format": "none"}}}
+    payload = payload or b""
+    raw, raw_blob = keep_raw(row, payload)
     ReportContent.objects.update_or_create(
         report_id=row.pk,
         defaults={
@@ -381,6 +388,7 @@ def _keep_quarantined(row: Report) -> None:
             "raw_blob": raw_blob,
             "raw_format": header["envelope"]["payload"]["format"],
             "raw_bytes": len(payload),
+            "scrubber_version": SCRUBBER_VERSION,
         },
     )
 

@@ -15,6 +15,7 @@ from django.db import InterfaceError, OperationalError
 
 from crashes.models import Report
 from crashes.services.acceptance import adopt_spool_file, spool
+from crashes.services.attachment_cleaning import clean_attachments
 from crashes.services.attachments import tend_attachments
 from crashes.services.batch_answers import forget_old_answers
 from crashes.services.refusals import forget_old_refusals
@@ -28,6 +29,8 @@ _ABANDONED_AFTER = timedelta(hours=1)
 """A younger half may belong to a writer that is slow."""
 
 _CHUNK = 500
+_ATTACHMENTS = 20
+"""At a time: the largest takes some seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ def reconcile(*, now: datetime, settled_after: timedelta = _SETTLED_AFTER) -> Re
     forget_old_answers(now=now)
     forget_old_refusals(now=now)
     tend_attachments(now=now)
+    clean_attachments(limit=_ATTACHMENTS)
     spool().remove_partial_files(before=(now - _ABANDONED_AFTER).timestamp())
     limit = (now - settled_after).timestamp()
     future = (now + settled_after).timestamp()  # from before a clock was set back

@@ -7,6 +7,8 @@ from uxp_diag.sandbox import Limits, Sandbox
 _MIB = 1 << 20
 
 PARSE = Limits(cpu_seconds=5, wall_seconds=8, memory_bytes=512 * _MIB)
+CLEAN = Limits(cpu_seconds=40, wall_seconds=60, memory_bytes=1536 * _MIB, output_bytes=256 * _MIB)
+"""The largest payload unpacks to 192 MiB, and a second is enough for 10 MB of it."""
 IDENTIFY = Limits(cpu_seconds=10, wall_seconds=15, memory_bytes=512 * _MIB, output_bytes=_MIB)
 IDENTIFY_MANY = Limits(
     cpu_seconds=60, wall_seconds=90, memory_bytes=512 * _MIB, output_bytes=8 * _MIB

@@ -18,6 +18,7 @@ class VitalSample(models.Model):
     mcc = models.CharField(max_length=3, blank=True)
     mnc = models.CharField(max_length=3, blank=True)
     content = models.BinaryField()
+    scrubber_version = models.PositiveSmallIntegerField(default=0, db_default=0)
 
     class Meta:
         constraints = [

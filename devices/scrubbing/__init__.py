@@ -30,7 +30,7 @@ To add a rule: a `Rule` in one of the modules, cases for both sides into the cor
 
 from devices.scrubbing.engine import Scrubbed, scrub_binary, scrub_str, scrub_text
 from devices.scrubbing.kinds import Kind
-from devices.scrubbing.values import scrub_struct, scrub_values
+from devices.scrubbing.values import scrub_struct, scrub_value, scrub_values
 from devices.scrubbing.version import SCRUBBER_VERSION
 
 __all__ = [
@@ -41,5 +41,6 @@ __all__ = [
     "scrub_str",
     "scrub_struct",
     "scrub_text",
+    "scrub_value",
     "scrub_values",
 ]

@@ -1,7 +1,9 @@
 """All rules over one text, and the text without what they found."""
 
+import re
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from devices.scrubbing import names, networks, numbers, places, secrets
@@ -67,13 +69,13 @@ _RANK = {kind: rank for rank, kind in enumerate(Kind)}
 
 def scrub_text(data: bytes) -> Scrubbed:
     """A text with tokens in place of what was found."""
-    return _applied(data, find_hits(data), list(patches(data, find_hits)), token_for=_tokens)
+    return _applied(data, find_hits(data), list(patches(data, find_hits)), write=_Tokens(data))
 
 
 def scrub_binary(data: bytes) -> Scrubbed:
     """Bytes of the same length with what was found overwritten; text in UTF-8 and UTF-16, packed numbers."""
     hits = settled([*find_hits(data), *binary_hits(data)])
-    return _applied(data, hits, list(patches(data, find_hits)), token_for=_fills)
+    return _applied(data, hits, list(patches(data, find_hits)), write=_Fills(data))
 
 
 def scrub_str(text: str) -> str:
@@ -83,27 +85,51 @@ def scrub_str(text: str) -> str:
     return text if scrubbed.data is data else scrubbed.data.decode("utf-8", "replace")
 
 
-class _tokens:  # noqa: N801  used like a function with a memory
-    """Tokens of one text: the second value of a kind is told apart from the first."""
+class _Tokens:
+    """Tokens of one text: the second value of a kind is told apart from the first.
 
-    def __init__(self) -> None:
+    A number without quotes in JSON gets them, or becomes 0 in a list, so that the text stays JSON.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._is_json = data[:64].lstrip()[:1] in (b"{", b"[")
         self._seen: dict[Kind, dict[bytes, int]] = {}
 
-    def __call__(self, kind: Kind, value: bytes) -> bytes:
-        seen = self._seen.setdefault(kind, {})
+    def __call__(self, hit: Hit) -> bytes:
+        value = self._data[hit.start : hit.end]
+        seen = self._seen.setdefault(hit.kind, {})
         number = seen.setdefault(value, len(seen) + 1)
-        return token(kind) if number == 1 else f"<{kind.value}#{number}>".encode()
+        word = token(hit.kind) if number == 1 else f"<{hit.kind.value}#{number}>".encode()
+        if self._is_json and _NUMBERS.fullmatch(value):
+            before = self._data[max(0, hit.start - 16) : hit.start].rstrip()
+            after = self._data[hit.end : hit.end + 16].lstrip()[:1]
+            if before.endswith(b'":') and not before.endswith(b'\\":'):
+                return b'"' + word + b'"'
+            if before[-1:] in (b"[", b",") and after in (b",", b"]"):
+                return _NUMBER.sub(b"0", value)
+        return word
 
 
-class _fills:  # noqa: N801
-    def __call__(self, kind: Kind, value: bytes) -> bytes:
-        return fill(kind, len(value))
+_NUMBER = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?")
+_NUMBERS = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?(?:\s*,\s*-?[0-9]+(?:\.[0-9]+)?)*")
 
 
-def _applied(data: bytes, hits: list[Hit], patched: list[Patch], *, token_for: type) -> Scrubbed:
+class _Fills:
+    """As many bytes as there were."""
+
+    def __init__(self, data: bytes) -> None:
+        del data
+
+    def __call__(self, hit: Hit) -> bytes:
+        return fill(hit.kind, hit.end - hit.start)
+
+
+def _applied(
+    data: bytes, hits: list[Hit], patched: list[Patch], *, write: Callable[[Hit], bytes]
+) -> Scrubbed:
     if not hits and not patched:
         return Scrubbed(data)
-    write = token_for()
     counts: Counter[Kind] = Counter()
     parts: list[bytes] = []
     at = 0
@@ -115,7 +141,7 @@ def _applied(data: bytes, hits: list[Hit], patched: list[Patch], *, token_for: t
             parts.append(item.new)
             counts.update(hit.kind for hit in item.hits)
         else:
-            parts.append(write(item.kind, data[item.start : item.end]))
+            parts.append(write(item))
             counts[item.kind] += 1
         at = item.end
     parts.append(data[at:])
@@ -124,9 +150,10 @@ def _applied(data: bytes, hits: list[Hit], patched: list[Patch], *, token_for: t
 
 def _in_order(hits: list[Hit], patched: list[Patch]) -> list[Hit | Patch]:
     """A plain find goes before a patch of the same place."""
-    items: list[Hit | Patch] = [*hits, *(patch for patch in patched if not _touches(patch, hits))]
+    starts = [hit.start for hit in hits]
+    items: list[Hit | Patch] = [*hits]
+    for patch in patched:
+        last = bisect_left(starts, patch.end) - 1
+        if last < 0 or hits[last].end <= patch.start:
+            items.append(patch)
     return sorted(items, key=lambda item: item.start)
-
-
-def _touches(patch: Patch, hits: list[Hit]) -> bool:
-    return any(hit.start < patch.end and patch.start < hit.end for hit in hits)

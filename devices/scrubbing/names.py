@@ -15,7 +15,7 @@ _EMPTY = re.compile(
 )
 
 _SSID = expression(rb"(?i)(?:[a-z_.]*essid|[a-z_.]*ssid|configkey|wifi.?name|network.?name)\b")
-_BSSID = re.compile(rb"(?i)bssid$")
+_NO_SSID = re.compile(rb"(?i)bssid$|NSsid$")
 _BLUETOOTH = expression(
     rb"(?i)(?:bluetooth.?(?:device.?)?(?:adapter.?)?name|\bbt.?name|\bbd.?name|remote.?name|device.?name|local.?name|adapter.?name"
     rb"|device_?name|\balias|\bset_?name|\bget_?name\(\)|\bname)"
@@ -42,7 +42,7 @@ _SERIAL_VALUE = re.compile(rb"[A-Za-z0-9][A-Za-z0-9\-_]{7,63}\Z")
 def _find_ssids(text: Text) -> Iterator[Hit]:
     done = 0
     for match in _SSID.finditer(text.data):
-        if match.start() < done or _BSSID.search(text.data[match.start() : match.end()]):
+        if match.start() < done or _NO_SSID.search(text.data[match.start() : match.end()]):
             continue
         span = value_after(text.data, match.end(), is_loose=True)
         span = span or _quoted_next(text.data, match.end())

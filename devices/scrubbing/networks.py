@@ -253,7 +253,7 @@ def _domain_end(data: bytes, at: int, end: int) -> int:
 
 
 def _is_email(local: bytes, domain: bytes) -> bool:
-    if local in _LABELS or b"@" in local:
+    if local in _LABELS or b"@" in local or not _is_written(local + domain):
         return False
     last = domain.rpartition(b".")[2]
     if last.isdigit() or domain.replace(b".", b"").isdigit():
@@ -263,6 +263,17 @@ def _is_email(local: bytes, domain: bytes) -> bool:
     if _NOT_DOMAINS.search(domain) or len(last) < 2 or (not last.isascii() and last.isdigit()):  # noqa: PLR2004
         return False
     return last.islower() or last.isupper() or not last.isascii()
+
+
+def _is_written(name: bytes) -> bool:
+    """Whether bytes beyond ASCII are letters; in binary they are not."""
+    if name.isascii():
+        return True
+    try:
+        text = name.decode()
+    except UnicodeDecodeError:
+        return False
+    return all(letter.isascii() or letter.isalnum() for letter in text)
 
 
 RULES = (

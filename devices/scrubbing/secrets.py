@@ -29,7 +29,7 @@ _SECRET_VALUE = re.compile(rb"[A-Za-z0-9._~+/=\-]{12,}\Z")
 _SCHEME = re.compile(rb"(?i)(?:bearer|basic|digest|oauth)\s")
 _WORD = re.compile(rb"^[^\s\"'<>,;]*")
 _EMPTY = re.compile(
-    rb"(?i)(?:null|none|true|false|undefined|<[a-z_#0-9]+>\**|\*+|\d{1,5}|\[?redacted\]?)\Z"
+    rb"(?i)(?:null|none|true|false|undefined|<[a-z_#0-9]+>\**|\*+|\d{1,5}|\[?(?:redacted|filtered)\]?)\Z"
 )
 _UUID = re.compile(rb"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _MIXED = re.compile(rb"(?=.*[0-9])(?=.*[A-Za-z])")
@@ -94,7 +94,7 @@ def _is_secret(key: bytes, value: bytes) -> bool:
     if not value or _EMPTY.match(value) or _UUID.match(value) or b"permission." in key.lower():
         return False
     if _SURE.search(key):
-        return not value.startswith(b"<") and not _NAME.match(value) and b"(" not in value
+        return not value.startswith((b"<", b"/")) and not _NAME.match(value) and b"(" not in value
     return bool(_SECRET_VALUE.match(value)) and _is_random(value)
 
 

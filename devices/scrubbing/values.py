@@ -12,6 +12,9 @@ from devices.scrubbing.engine import find_hits, scrub_str
 _SHORT = 40
 """No field of ours holds fewer characters, so a token always fits into a text this short."""
 
+_NOT_TEXT = frozenset({"sha256", "text", "base64"})
+"""Digests; and the payload inside a report, which is cleaned as a payload."""
+
 S = TypeVar("S", bound=msgspec.Struct)
 
 
@@ -28,6 +31,8 @@ def scrub_struct(struct: S) -> S:
     """The struct with every text in it scrubbed; the very struct when there was nothing to do."""
     changed: dict[str, Any] = {}
     for name in struct.__struct_fields__:
+        if name in _NOT_TEXT:
+            continue
         value = getattr(struct, name)
         clean = _clean(name, value)
         if clean is not value:
@@ -39,6 +44,10 @@ def _clean(name: str, value: Any) -> Any:
     if type(value) is str:
         clean = scrub_value(name, value) if value else value
         return value if clean == value else clean
+    if type(value) is int or type(value) is float:
+        text = repr(value)
+        clean = scrub_value(name, text)
+        return value if clean == text else clean
     if isinstance(value, msgspec.Struct):
         return scrub_struct(value)
     if isinstance(value, list | tuple):
@@ -70,7 +79,7 @@ def scrub_values(document: Any) -> Any:
 
 
 def _gather(name: str, value: Any, lines: list[str]) -> None:
-    if type(value) is str:
+    if type(value) in (str, int, float):
         lines.append(f"{name}={value}")
     elif isinstance(value, list | tuple):
         for item in value:

@@ -36,14 +36,16 @@ def value_after(data: bytes, end: int, *, is_loose: bool) -> tuple[int, int] | N
     closing = _BRACKETS.get(opening[-1:])
     if closing is not None:
         stop = data.find(closing, start, start + _LONGEST)
-        newline = data.find(b"\n", start, start + _LONGEST)
-        if stop >= 0 and not 0 <= newline < stop:
+        if stop >= 0 and not _NESTED.search(data, start, stop):
             return (start, stop)
+        if opening[-1:] in b"[{":
+            return None  # a list or an object: what is in it has words of its own
     found = (_LOOSE_END if is_loose else _TIGHT_END).search(data, start, start + _LONGEST)
     stop = found.start() if found else min(len(data), start + _LONGEST)
     return (start, stop)
 
 
+_NESTED = re.compile(rb"[\"\n{\[]")
 _LONGEST = 4096
 
 

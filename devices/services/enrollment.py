@@ -11,6 +11,7 @@ from devices.consent import Purpose
 from devices.credentials import DEVICE_PREFIX, hash_token, new_token
 from devices.identity import IdentityKey, keyed_digits, lookup_value
 from devices.models import Device, DeviceToken, IdentityLink
+from devices.scrubbing import scrub_value
 from devices.services.consent import record_consent
 
 _KEPT_TOKENS = 3
@@ -108,10 +109,10 @@ def _save_device(
     device_id: uuid.UUID, request: EnrollmentRequest, *, program_id: int, now: datetime
 ) -> Device:
     facts = {
-        "model": request.model,
-        "build_fingerprint": request.build_fingerprint,
-        "os_version": request.os_version,
-        "os_build": request.os_build,
+        "model": scrub_value("model", request.model),
+        "build_fingerprint": scrub_value("build_fingerprint", request.build_fingerprint),
+        "os_version": scrub_value("os_version", request.os_version),
+        "os_build": scrub_value("os_build", request.os_build),
         "mcc": request.mcc,
         "mnc": request.mnc,
         "last_seen_at": now,

@@ -8,8 +8,10 @@ from enum import StrEnum
 import msgspec
 import zstandard
 from django.db import DatabaseError, transaction
+from django.db.models import QuerySet
 
 from devices.models import VitalSample
+from devices.scrubbing import SCRUBBER_VERSION, scrub_struct, scrub_value, scrub_values
 from devices.services.consent import hold_consent
 from devices.vitals.sample import Sample, content_of
 from uxp_diag.db import insert_new
@@ -36,7 +38,7 @@ def accept_samples(
     now: datetime,
 ) -> list[SampleStatus]:
     """Keep samples of one device; one status each, in order. Raises VitalsUnavailable."""
-    rows = [_row(item, program_id, device_id, model, now) for item in samples]
+    rows = [_row(scrub_struct(item), program_id, device_id, model, now) for item in samples]
     try:
         with transaction.atomic():
             if not hold_consent(frozenset({device_id})):
@@ -72,5 +74,37 @@ def _row(
         os_build=sample.software.os_build,
         mcc=sample.network.mcc,
         mnc=sample.network.mnc,
+        scrubber_version=SCRUBBER_VERSION,
         content=zstandard.compress(msgspec.json.encode(content_of(sample))),
     )
+
+
+def count_unscrubbed_samples() -> int:
+    """How many samples are behind the rules of today."""
+    return _unscrubbed().count()
+
+
+def rescrub_samples(*, limit: int) -> int:
+    """Bring up to `limit` samples to the rules of today, oldest first; how many there were."""
+    with transaction.atomic():
+        rows = list(_unscrubbed().select_for_update(skip_locked=True).order_by("pk")[:limit])
+        for row in rows:
+            packed = bytes(row.content)
+            document = msgspec.json.decode(zstandard.decompress(packed, _MAX_CONTENT_BYTES))
+            clean = scrub_values(document)
+            row.content = (
+                packed if clean is document else zstandard.compress(msgspec.json.encode(clean))
+            )
+            for name in ("model", "os_version", "os_build"):
+                setattr(row, name, scrub_value(name, getattr(row, name)))
+            row.scrubber_version = SCRUBBER_VERSION
+        fields = ["content", "model", "os_version", "os_build", "scrubber_version"]
+        VitalSample.objects.bulk_update(rows, fields)
+    return len(rows)
+
+
+_MAX_CONTENT_BYTES = 64 << 20
+
+
+def _unscrubbed() -> QuerySet[VitalSample]:
+    return VitalSample.objects.filter(scrubber_version__lt=SCRUBBER_VERSION)

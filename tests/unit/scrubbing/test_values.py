@@ -1,9 +1,16 @@
 """Values whose names announce what they are."""
 
-import msgspec
+import json
 
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crashes.formats.cleaning import Cleaner
 from crashes.intake.report import App, Report, decode_report
-from devices.scrubbing import scrub_struct, scrub_values
+from crashes.stack import PayloadFormat
+from devices.scrubbing import scrub_struct, scrub_text, scrub_values
 
 _REPORT = b'{"report_id": "0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f0", "kind": "anr", "process": "%s", "annotations": %s}'
 
@@ -48,3 +55,37 @@ def test_a_document_keeps_its_shape():
 
     assert scrub_values(document) == {"threads": [{"name": "bt <mac>", "tid": 7}], "<mac>": None}
     assert scrub_values({"a": ["b", 1]}) == {"a": ["b", 1]}
+
+
+_KEYS = st.sampled_from(
+    ["imei", "ssid", "name", "bluetooth", "token", "password", "lat", "lon", "email", "path", "a"]
+)
+_TEXTS = st.sampled_from(
+    ["490154203237518", 'say "hi"', "a\\b", "10.1.2.3", "x@example.com", "it's", "{", "[", "token=abcDEF1234567890",
+     '{"imei":490154203237518}', "/home/x/y", "60.169857,24.938379", "Anna's Buds", "", "\u00e4", "ssid=a, b", "}"]
+)  # fmt: skip
+_SCALARS = _TEXTS | st.sampled_from([490154203237518, 60.169857, -24.938379, 1, None, True])
+_DOCUMENTS = st.recursive(
+    _SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(_KEYS, _DOCUMENTS, min_size=1, max_size=5))
+def test_json_stays_json(document):
+    for text in (json.dumps(document), json.dumps(document, ensure_ascii=False, indent=1)):
+        json.loads(Cleaner().clean(PayloadFormat.ACRA_JSON, text.encode()))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('{"imei": 490154203237518, "n": 1}', '{"imei": "<imei>", "n": 1}'),
+        ('{"type":"Point","coordinates":[24.938379, 60.169857]}', '{"type":"Point","coordinates":[0, 0]}'),
+        ('{"m": "{\\"imei\\":490154203237518}"}', '{"m": "{\\"imei\\":<imei>}"}'),
+        ('{"secret":{"":{"rem":[["!config","s"]]}}}', '{"secret":{"":{"rem":[["!config","s"]]}}}'),
+    ],
+)  # fmt: skip
+def test_numbers_in_json_become_what_json_allows(before, after):
+    assert scrub_text(before.encode()).data.decode() == after

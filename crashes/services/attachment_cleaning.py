@@ -1,0 +1,59 @@
+"""Whole attachments are cleaned soon after they came, and again when the rules have learned more.
+
+Until then the blob is as the device sent it, as the spool is, and nobody is shown it. One that cannot
+be cleaned is forgotten: the row stays, and its blob is empty.
+"""
+
+import logging
+
+from django.db.models import QuerySet
+
+from crashes.models import Attachment
+from crashes.services.blobs import blobs
+from crashes.services.cleaning import clean_all
+from crashes.stack import PayloadFormat
+from devices.scrubbing import SCRUBBER_VERSION
+from uxp_diag.sandbox import FailureReason, JobRefused, SandboxFailure
+
+logger = logging.getLogger(__name__)
+
+_MAX_BYTES = 512 << 20
+_FORMATS = frozenset(PayloadFormat)
+
+
+def clean_attachments(*, limit: int) -> int:
+    """Clean up to `limit` whole attachments, oldest first; how many there were."""
+    found = list(_unclean().order_by("pk")[:limit])
+    for attachment in found:
+        _clean(attachment)
+    return len(found)
+
+
+def count_unclean_attachments() -> int:
+    """How many whole attachments are behind the rules of today."""
+    return _unclean().count()
+
+
+def _unclean() -> QuerySet[Attachment]:
+    return Attachment.objects.filter(
+        state=Attachment.State.COMPLETE, scrubber_version__lt=SCRUBBER_VERSION
+    )
+
+
+def _clean(attachment: Attachment) -> None:
+    try:
+        content = blobs().get(attachment.blob, max_bytes=_MAX_BYTES)
+    except (FileNotFoundError, ValueError):
+        logger.warning("the bytes of attachment %d are gone", attachment.pk)
+        content = b""
+    claimed = attachment.format
+    payload_format = PayloadFormat(claimed) if claimed in _FORMATS else PayloadFormat.NONE
+    (outcome,) = clean_all([(payload_format, content)])
+    if isinstance(outcome, SandboxFailure) and outcome.reason is FailureReason.UNAVAILABLE:
+        return
+    if isinstance(outcome, JobRefused | SandboxFailure):
+        logger.warning("attachment %d cannot be cleaned and is not kept", attachment.pk)
+        outcome = b""
+    if outcome is not content:
+        blobs().put(attachment.blob, outcome)
+    Attachment.objects.filter(pk=attachment.pk).update(scrubber_version=SCRUBBER_VERSION)

@@ -1,0 +1,170 @@
+"""What phones say about people is gone before anything of a report is kept."""
+
+import json
+import uuid
+from io import StringIO
+
+import msgspec
+import pytest
+import zstandard
+from django.core.management import call_command
+
+from crashes.formats.cleaning import Cleaner
+from crashes.intake.report import decode_report, payload_bytes
+from crashes.models import Issue, Report, ReportContent, StackVariant
+from crashes.packing import Document, pack_document, pack_payload, unpack
+from crashes.selectors.contents import document_of
+from crashes.services.acceptance import Upload, accept_reports, spool
+from crashes.services.processing import lease_reports, process_reports
+from crashes.stack import PayloadFormat
+from devices.models import VitalSample
+from devices.scrubbing import SCRUBBER_VERSION
+from devices.services.vitals import count_unscrubbed_samples, rescrub_samples
+from tests.factories import NOW, make_crash
+
+pytestmark = pytest.mark.django_db
+
+IMEI, MAIL, PEER = "490154203237518", "anna.virtanen@example.com", "9c:3d:cf:12:34:56"
+STACK = (
+    f"java.lang.IllegalStateException: {PEER} of {MAIL} is not paired\n"
+    "\tat com.example.app.Pairing.start(Pairing.kt:12)\n"
+    f"Caused by: java.io.IOException: imei {IMEI}\n"
+    "\tat com.example.app.Radio.open(Radio.kt:40)\n"
+)
+SECRETS = [IMEI, MAIL, PEER]
+
+
+def accept(text=STACK, *, payload_format="java_stacktrace", **more):
+    document = {
+        "report_id": str(uuid.uuid4()), "kind": "java_crash", "process": "com.example.app",
+        "payload": {"format": payload_format, "text": text}, **more,
+    }  # fmt: skip
+    report = decode_report(json.dumps(document).encode())
+    accept_reports([Upload(1, None, "Nokia G42 5G", report, payload_bytes(report.payload), NOW)])
+
+
+def work():
+    process_reports(lease_reports(limit=100, now=NOW), now=NOW)
+
+
+def everything():
+    """All that the tables hold of reports, as one text."""
+    rows: list[object] = [
+        *Report.objects.values(),
+        *Issue.objects.values(),
+        *StackVariant.objects.values(),
+    ]
+    for content in ReportContent.objects.all():
+        rows += [document_of(content), unpack(bytes(content.raw or b"")) if content.raw else b""]
+    return str(rows)
+
+
+def test_a_payload_is_clean_before_it_is_parsed_grouped_and_kept():
+    accept()
+
+    work()
+
+    report = Report.objects.get()
+    assert report.state == Report.State.DONE
+    assert report.content.scrubber_version == SCRUBBER_VERSION
+    crash = document_of(report.content).crash
+    assert crash is not None
+    assert crash.exception_message == "<mac> of <email> is not paired"
+    assert crash.exceptions[1].message == "imei <imei>"
+    assert not [secret for secret in SECRETS if secret in everything()]
+
+
+def test_an_envelope_is_clean_before_it_reaches_the_spool():
+    accept(
+        process=f"sync {MAIL}",
+        app={"package": f"imei {IMEI}"},
+        annotations={"ssid": "Virtanen Home", PEER: "x"},
+    )
+
+    ((name, _),) = spool().names()
+    header = spool().read_all(name).partition(b"java.lang")[0].decode("latin-1")
+    row = Report.objects.get()
+    assert not [word for word in (*SECRETS, "Virtanen Home") if word in header]
+    assert (row.process, row.package) == ("sync <email>", "imei <imei>")
+
+
+def test_a_payload_that_no_parser_takes_is_clean_in_quarantine():
+    accept(f"{{ imei={IMEI}, {MAIL}", payload_format="acra_json")
+
+    work()
+
+    report = Report.objects.get()
+    assert report.state == Report.State.QUARANTINED
+    assert unpack(bytes(report.content.raw or b"")) == b"{ imei=<imei>, <email>"
+
+
+def test_a_payload_that_cannot_be_cleaned_is_not_kept():
+    accept(payload_format="bugreport", text="PK\x03\x04" + STACK)
+
+    work()
+
+    report = Report.objects.get()
+    assert (report.state, report.failure_code) == (Report.State.QUARANTINED, "corrupt_zip")
+    assert report.content.raw_bytes == 0
+    assert not [secret for secret in SECRETS if secret in everything()]
+
+
+def test_rules_of_today_go_over_what_older_ones_left():
+    accept("java.lang.Error: plain\n\tat a.B.c(B.kt:1)\n")
+    accept("java.lang.Error: other\n\tat a.B.d(B.kt:2)\n")
+    work()
+    old = Document({"boot_id": f"imei={IMEI}"}, make_crash(exception_message=f"peer {PEER}"))
+    for content in ReportContent.objects.all():
+        content.document = pack_document(old)
+        content.raw = pack_payload(STACK.encode())
+        content.scrubber_version = 0
+        content.save()
+    Report.objects.update(process=MAIL)
+    Issue.objects.update(signature=f"Error at {MAIL}")
+
+    first, second = StringIO(), StringIO()
+    call_command("rescrub", batch=1, limit=1, stdout=first)
+    call_command("rescrub", stdout=second)
+
+    assert (json.loads(first.getvalue())["reports"], json.loads(first.getvalue())["left"]) == (1, 1)
+    assert (json.loads(second.getvalue())["reports"], json.loads(second.getvalue())["left"]) == (
+        1,
+        0,
+    )
+    assert not [secret for secret in SECRETS if secret in everything()]
+    assert set(Issue.objects.values_list("signature", flat=True)) == {"Error at <email>"}
+
+
+def test_memory_and_open_files_of_a_tombstone_are_cut():
+    text = (
+        "pid: 7, tid: 7, name: main  >>> com.example.app <<<\n"
+        "    x0  0000000000000001  x1  0000000000000002\n"
+        "memory near x0 ([anon:libc_malloc]):\n"
+        "    00000071c0a81230 6e6f687020796d20 0000000000726562   my phone ber....\n"
+        "\nmemory map (1 entry):\n"
+        "    00000071'00000000-00000071'00000fff r-x         0      1000  /system/lib64/libc.so\n"
+        "open files:\n"
+        "    fd 5: /data/user/0/com.example.app/files/anna v/diary.txt (owned by File 0x1)\n"
+    )
+
+    clean = Cleaner().clean(PayloadFormat.TOMBSTONE_TEXT, text.encode()).decode()
+
+    assert "my phone" not in clean
+    assert "anna" not in clean
+    assert "memory near x0 ([anon:libc_malloc]):\n    (cut)\n" in clean
+    assert "/system/lib64/libc.so" in clean
+    assert "x1  0000000000000002" in clean
+
+
+def test_samples_name_people_no_more():
+    VitalSample.objects.create(
+        program_id=1, device_id=uuid.uuid4(), sample_id=uuid.uuid4(), received_at=NOW,
+        interval_start=NOW, interval_end=NOW, model=MAIL,
+        content=zstandard.compress(msgspec.json.encode({"apps": [{"package": MAIL}]})),
+    )  # fmt: skip
+
+    assert rescrub_samples(limit=5) == 1
+
+    sample = VitalSample.objects.get()
+    assert (sample.model, count_unscrubbed_samples()) == ("<email>", 0)
+    assert zstandard.decompress(sample.content) == b'{"apps":[{"package":"<email>"}]}'
