@@ -16,23 +16,24 @@ Reading this with `mmap` and `bisect` is several times faster than the compiler'
 interface, mostly because frames that were made once are kept (`Symcache` remembers them by
 location and by address, up to a limit). Tables of another version go to that interface instead.
 
+The compiler's library and the demangler are imported by those tables alone that need them: they take
+three times as long to load as the first frame of any other table.
+
 `SymcachePool` keeps the tables of a process open. Descriptors are the scarce thing, not memory:
 the pages belong to the kernel and are shared by all workers.
 """
 
+import gc
 import mmap
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from symbolic.exceptions import SymbolicError
-from symbolic.symcache import SymCache
-
-from crashes.symbolication.demangle import demangle
 from crashes.symbolication.errors import UnreadableDebugFile
 from crashes.symbolication.kernel import SymbolPlaces, symbols_from
 from crashes.symbolication.table import (
@@ -51,6 +52,18 @@ _MAX_INLINE_DEPTH = 256
 _MAX_REMEMBERED = 200_000
 
 
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Frames are tuples without cycles; looking for cycles among them takes a third of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 class SymbolFrame(NamedTuple):
     """One function at an address; a named tuple, as millions of them are made.
 
@@ -67,6 +80,7 @@ class SymbolFrame(NamedTuple):
 
 # A named tuple's own constructor is a Python function; this makes one in half the time.
 _NEW_FRAME = tuple.__new__
+_UNPACK, _LOCATION_BYTES = LOCATION.unpack_from, LOCATION.size
 
 Frames = tuple[SymbolFrame, ...]
 
@@ -111,11 +125,12 @@ class Symcache:
         if len(known) > _MAX_REMEMBERED:
             known = self._by_address = {}
         answers = []
-        for address in addresses:
-            frames = known.get(address)
-            if frames is None:
-                frames = known[address] = self._frames_at(address)
-            answers.append(frames)
+        with _collector_at_rest():
+            for address in addresses:
+                frames = known.get(address)
+                if frames is None:
+                    frames = known[address] = self._frames_at(address)
+                answers.append(frames)
         return answers
 
     def address_of(self, function: str, offset: int, size_bytes: int | None = None) -> int | None:
@@ -192,14 +207,14 @@ class _MappedTable:
 
     def frames_at(self, relative: int) -> Frames:
         index = bisect_right(self._ranges, relative) - 1
-        return self._chain(self._first_location + index) if index >= 0 else ()
+        if index < 0:
+            return ()
+        known = self._chains.get(self._first_location + index)
+        return self._chain(self._first_location + index) if known is None else known
 
     def _chain(self, index: int) -> Frames:
         """The frames of a source location and of everything it is inlined into."""
-        chains = self._chains
-        known = chains.get(index)
-        if known is not None:
-            return known
+        chains, names, paths = self._chains, self._names, self._paths
         if len(chains) > _MAX_REMEMBERED:
             chains.clear()
         # Climb to the outermost location or to one met before, then come back down: what holds
@@ -208,24 +223,19 @@ class _MappedTable:
         frames: Frames | None = None
         at, count, start = index, self._layout.location_count, self._layout.locations
         while frames is None and at < count and len(climbed) < _MAX_INLINE_DEPTH:
-            file, line, function, parent = LOCATION.unpack_from(
-                self._data, start + at * LOCATION.size
-            )
+            file, line, function, parent = _UNPACK(self._data, start + at * _LOCATION_BYTES)
             if parent == line == function == NONE:
                 break
-            climbed.append((at, self._frame(file, line, function, parent != NONE)))
+            named = names.get(function) or self._name(function)
+            path = paths[file] if file in paths else self._path(file)
+            frame = _NEW_FRAME(SymbolFrame, (*named, path, line or None, parent != NONE))
+            climbed.append((at, frame))
             at = parent
             frames = chains.get(at)
         frames = frames or ()
         for at, frame in reversed(climbed):
             frames = chains[at] = (frame, *frames)
         return frames
-
-    def _frame(self, file: int, line: int, function: int, inlined: bool) -> SymbolFrame:  # noqa: FBT001
-        names, paths = self._names, self._paths
-        name, raw = names[function] if function in names else self._name(function)
-        path = paths[file] if file in paths else self._path(file)
-        return _NEW_FRAME(SymbolFrame, (name, raw, path, line or None, inlined))
 
     def _name(self, index: int) -> tuple[str | None, str | None]:
         """The demangled and the raw name of a function."""
@@ -238,6 +248,8 @@ class _MappedTable:
         if not raw:
             return None
         if self._name_offsets is None:
+            from crashes.symbolication.demangle import demangle  # noqa: PLC0415  see the module
+
             return demangle(raw)
         offset = self._name_offsets[index]
         return raw if offset == NONE else string_at(self._data, self._names_at + offset)
@@ -280,6 +292,12 @@ class _ForeignTable:
     """A table of another version, read through `symbolic` itself."""
 
     def __init__(self, path: Path) -> None:
+        from symbolic.exceptions import SymbolicError  # noqa: PLC0415  see the module
+        from symbolic.symcache import SymCache  # noqa: PLC0415
+
+        from crashes.symbolication.demangle import demangle  # noqa: PLC0415
+
+        self._demangle = demangle
         try:
             self._cache: Any = SymCache.open(str(path))  # type: ignore[no-untyped-call]
         except SymbolicError as problem:
@@ -293,7 +311,7 @@ class _ForeignTable:
         last = len(found) - 1
         return tuple(
             SymbolFrame(
-                demangle(item.symbol) if _is_name(item.symbol) else None,
+                self._demangle(item.symbol) if _is_name(item.symbol) else None,
                 item.symbol if _is_name(item.symbol) else None,
                 item.full_path or None,
                 item.line or None,

@@ -100,6 +100,8 @@ def layout_of(data: Buffer) -> Layout:
 
 def string_at(data: Buffer, position: int) -> str | None:
     """The string that starts at `position`; None when there is none."""
+    if position < len(data) and data[position] < 0x80:  # noqa: PLR2004  nearly all are short
+        return str(data[position + 1 : position + 1 + data[position]], "utf-8", "replace")
     length = shift = 0
     while position < len(data) and shift < 35:  # noqa: PLR2004 - five bytes hold any u32
         byte = data[position]

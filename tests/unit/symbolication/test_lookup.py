@@ -1,8 +1,11 @@
 """Our reader of symcaches against the compiler's own, and the pool of open ones."""
 
+import gc
 import os
 import random
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -254,3 +257,32 @@ def test_closing_unmaps_the_file(host: Toolchain, compiled: Compiler) -> None:
 
     with pytest.raises(ValueError, match=r"released|closed"):
         symcache.lookup([symcache.text_bounds[0]])
+
+
+def test_looking_up_leaves_the_collector_as_it_was(host: Toolchain, compiled: Compiler) -> None:
+    with Symcache(compiled(host.library("collector")).path) as table:
+        table.lookup([0, 1, 2])
+        assert gc.isenabled()
+        gc.disable()
+        try:
+            table.lookup([3, 4])
+            assert not gc.isenabled()
+        finally:
+            gc.enable()
+
+
+def test_a_table_of_ours_needs_neither_the_compiler_nor_the_demangler(
+    host: Toolchain, compiled: Compiler
+) -> None:
+    path = compiled(host.library("alone")).path
+    code = (
+        "import sys; from pathlib import Path; from crashes.symbolication.lookup import Symcache; "
+        "Symcache(Path(sys.argv[1])).lookup([0]); "
+        "print(sorted({'symbolic', 'cxxfilt'} & set(sys.modules)))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, path], check=True, capture_output=True, text=True
+    )
+
+    assert done.stdout.strip() == "[]"
