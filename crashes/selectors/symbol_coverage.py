@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db.models import Count, Exists, Max, OuterRef, Sum
 
 from crashes.models import DebugFile, Report, WaitingReport
+from crashes.models.report import COUNTED
 from uxp_diag.viewer import Viewer
 
 _MOST_REPORTS = 50_000
@@ -55,6 +56,7 @@ class SymbolUsage:
 def list_symbol_coverage(*, viewer: Viewer, since: datetime, limit: int = 20) -> list[CoverageRow]:
     """OS builds, those with most reports first; reports received since then, the newest of them."""
     stored = Report.objects.filter(
+        COUNTED,
         program_id__in=viewer.program_ids,
         state=Report.State.DONE,
         is_counted_only=False,

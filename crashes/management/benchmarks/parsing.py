@@ -14,7 +14,7 @@ from functools import partial
 from crashes.formats.jobs import parse_job
 from crashes.management.benchmarks.corpus import make_corpus
 from crashes.management.benchmarks.machines import cpu_seconds, descendants, run_inner
-from crashes.management.benchmarks.payloads import payloads_by_format, scan
+from crashes.management.benchmarks.payloads import WITHOUT_FRAMES, payloads_by_format, scan
 from crashes.management.benchmarks.terms import (
     OURS,
     Benchmark,
@@ -41,9 +41,13 @@ def prepare_parsers(terms: Terms) -> Iterator[Contest]:
     repeats = terms.size(4, quick=2)
     sides: dict[str, Side] = {
         OURS: partial(_in_turn, payloads, parse_job, repeats),
-        SCRIPT: partial(_in_turn, payloads, scan, repeats),
+        SCRIPT: partial(_in_turn, _with_frames(payloads), scan, repeats),
     }
     yield Contest(sides, [row for name in sorted(payloads) for row in _format_rows(name, payloads)])
+
+
+def _with_frames(payloads: _Payloads) -> _Payloads:
+    return {name: some for name, some in payloads.items() if name not in WITHOUT_FRAMES}
 
 
 def _in_turn(
@@ -64,7 +68,7 @@ def _in_turn(
 def _format_rows(name: str, payloads: _Payloads) -> list[Row]:
     mean = sum(map(len, payloads[name])) / len(payloads[name]) / 1000
     note = f"{mean:.1f} KB each"
-    peer = None if name == "tombstone_proto" else SCRIPT
+    peer = SCRIPT if name not in WITHOUT_FRAMES else None
     return [
         Row(f"{name}", f"{name} per_s", "reports/CPU s", peer=peer, note=note),
         Row(f"{name}", f"{name} mb_per_s", "MB/CPU s", peer=peer),

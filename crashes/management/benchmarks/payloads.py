@@ -6,6 +6,7 @@ import re
 from random import Random
 from typing import Any
 
+from crashes.management.benchmarks import dumps
 from crashes.management.benchmarks.corpus import Corpus, chatter
 from crashes.stack import PayloadFormat
 
@@ -14,6 +15,11 @@ _NATIVE_FRAME = re.compile(
     r"#(\d+) pc ([0-9a-f]+)\s+(\S+)(?: \((.*?)(?:\+(\d+))?\))?(?: \(BuildId: ([0-9a-f]+)\))?"
 )
 _KERNEL_FRAME = re.compile(r"([\w.]+)\+0x([0-9a-f]+)/0x([0-9a-f]+)")
+
+WITHOUT_FRAMES = frozenset(
+    {"tombstone_proto", "minidump", "microdump", "bugreport", "batterystats"}
+)
+"""Where no expression finds frames: binary, packed, or not about stacks."""
 
 
 def scan(payload_format: str, payload: bytes) -> int:
@@ -49,6 +55,13 @@ def payloads_by_format(corpus: Corpus, each: int) -> dict[str, list[bytes]]:
     found["acra_json"] = [_acra(trace) for trace in traces]
     found["sentry_event"] = [sentry_event(trace, number) for number, trace in enumerate(traces)]
     found["kernel_log"] = [_oops(number) for number in range(each)]
+    found["minidump"] = [dumps.minidump(number) for number in range(each)]
+    found["microdump"] = [dumps.microdump(number) for number in range(each)]
+    found["batterystats"] = [dumps.batterystats(number) for number in range(each)]
+    log = chatter(200_000, Random(0))  # noqa: S311  made up, not secret
+    found["bugreport"] = [
+        dumps.bugreport(number, log=log, trace=trace) for number, trace in enumerate(traces[:each])
+    ]
     return found
 
 
