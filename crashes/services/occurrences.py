@@ -14,8 +14,6 @@ anything is placed, `lock_joined_issues` and then `follow_leads` when the leads 
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import reduce
-from operator import or_
 from typing import Any
 
 from django.db.models import Q
@@ -115,7 +113,8 @@ def _known_occurrences(joins: Joins) -> list[_Occurrence]:
         for pk, mark in joins.marks.items()
         for condition in _conditions(joins.rows[pk].device_id, mark)
     ]
-    found = OccurrenceMark.objects.filter(reduce(or_, conditions)).exclude(pk__in=joins.rows)
+    any_of_them = Q(*conditions, _connector=Q.OR)  # `|` would copy all of them for each
+    found = OccurrenceMark.objects.filter(any_of_them).exclude(pk__in=joins.rows)
     leads = {lead or pk for pk, lead in found.values_list("pk", "report__evidence_of_id")}
     if not leads:
         return []

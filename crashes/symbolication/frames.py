@@ -223,23 +223,23 @@ class _Work:
         name = kernel.file_name(frame, self._crash)
         if name and name in self._missing:
             self._missing[name].append(frame)
-            yield replace(frame, status=FrameStatus.MISSING_DEBUG_FILE)
+            yield _with_status(frame, FrameStatus.MISSING_DEBUG_FILE)
         elif name:
             yield from self._replaced(frame, self._named[name, self._call(frame, position)])
         elif not is_native(frame):
             yield frame
         elif not frame.build_id:
-            yield replace(frame, status=FrameStatus.NO_BUILD_ID)
+            yield _with_status(frame, FrameStatus.NO_BUILD_ID)
         elif frame.build_id in self._missing:
             self._missing[frame.build_id].append(frame)
-            yield replace(frame, status=FrameStatus.MISSING_DEBUG_FILE)
+            yield _with_status(frame, FrameStatus.MISSING_DEBUG_FILE)
         else:
             symbols = self._found[frame.build_id][self._address(frame, position)]
             yield from self._replaced(frame, symbols)
 
     def _replaced(self, frame: Frame, symbols: tuple[SymbolFrame, ...]) -> Iterator[Frame]:
         if not symbols:
-            yield replace(frame, status=FrameStatus.UNKNOWN_ADDRESS)
+            yield _with_status(frame, FrameStatus.UNKNOWN_ADDRESS)
             return
         self.symbolicated_frames += 1
         for symbol in symbols:
@@ -266,3 +266,8 @@ class _Work:
 
 def _all_at_once(symcache: Symcache, addresses: list[int]) -> dict[int, tuple[SymbolFrame, ...]]:
     return dict(zip(addresses, symcache.lookup(addresses), strict=True))
+
+
+def _with_status(frame: Frame, status: FrameStatus) -> Frame:
+    """The frame with this status; most have it already, and a copy costs as much as a look-up."""
+    return frame if frame.status is status else replace(frame, status=status)
