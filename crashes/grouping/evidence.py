@@ -4,25 +4,38 @@
    numbers. For a chain whose outer exceptions hold no own frame (Android wraps what goes wrong in
    `onCreate` into "Unable to start activity"), the deepest one with own frames speaks.
 2. **Stack.** Of a chain the frames of the speaking exception, else of the crashing thread.
-3. **Own.** The kernel's code is its own. For a system process the platform is. For any other
-   program the platform is foreign, unless there is nothing else.
-4. **Extras.** Of a chain the root cause's type and first own frame, of an ANR the first own frame
-   of the thread that holds the lock: tokens of their own, because two crashes that differ there
-   have different causes.
+3. **Own.** The kernel's code is its own, from the function on that its report blames. For a
+   system process the platform is. For any other program the platform is foreign, unless there is
+   nothing else.
+4. **Extras.** Of a chain the root cause's type and first own frame, of a blocked thread the first
+   own frame of who made it wait (`blocked`): tokens of their own, because two crashes that differ
+   there have different causes.
+5. **Without a stack** a killed process stands for itself, with the state it was in, and an error
+   for its text, hashed without what changes from time to time (`reasons`).
 
 Message text never leaves here: `words` are hashes.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
+from functools import partial
 
 from crashes.grouping import curated, normalize
+from crashes.grouping.blocked import Culprit, find_culprit
 from crashes.grouping.normalize import Language, Tier, Token
-from crashes.stack import CauseLink, Crash, CrashKind, ExceptionInfo, Frame, Thread
+from crashes.grouping.reasons import (
+    anr_reason,
+    error_key,
+    kernel_fault,
+    kill_state,
+    killed,
+    message_words,
+    plain_type,
+)
+from crashes.stack import CauseLink, Crash, CrashKind, ExceptionInfo, Frame
 
 _KERNEL_KINDS = frozenset({CrashKind.KERNEL_PANIC, CrashKind.REBOOT})
+_KERNEL_SOURCE = "kernel"
 _NATIVE_KINDS = frozenset({CrashKind.NATIVE_CRASH, CrashKind.LOW_MEMORY_KILL})
 _REASON_KINDS = frozenset(
     {
@@ -32,25 +45,29 @@ _REASON_KINDS = frozenset(
         CrashKind.BACKGROUND_KILL,
     }
 )
+_KILLS = {
+    CrashKind.LOW_MEMORY_KILL: "Low memory kill",
+    CrashKind.BACKGROUND_KILL: "Background kill",
+}
 _OVERFLOWS = ("StackOverflowError", "RecursionError")
 _OVERFLOW_FRAMES = 200
-_MOST_WORDS = 48
-_TYPE_LENGTH = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """The part of a crash that grouping builds on.
 
-    `holder` says where, or by whom, the lock is held that an ANR waits for. `notes` tell what was
-    chosen and why.
+    `culprit` is who made the crashing thread wait. `victim` names a process that was killed and
+    left no stack. `notes` tell what was chosen and why.
     """
 
     kind: CrashKind
     type: str
     tokens: tuple[Token, ...]
     words: tuple[int, ...] = ()
-    holder: str = ""
+    culprit: Culprit = field(default_factory=Culprit)
+    victim: str = ""
+    is_kernel: bool = False
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -66,31 +83,43 @@ def gather(crash: Crash) -> Evidence:
     speaker = _speaker(crash, chain, system=system)
     frames = _frames(crash, speaker)
     stack, stack_note = _own_stack(frames, crash, system=system, kind_type=_type(crash, speaker))
-    holder, holder_token = _lock_holder(crash, system=system)
-    extras = [*holder_token, *_cause_tokens(crash, chain, speaker, system=system)]
+    culprit = find_culprit(crash, partial(_own_frames, crash=crash), system=system)
+    extras = [
+        *([culprit.token] if culprit.token else []),
+        *_cause_tokens(crash, chain, speaker, system=system),
+    ]
+    tokens = (*stack, *extras) or tuple(_without_stack(crash))
     return Evidence(
         kind=crash.kind,
         type=_type(crash, speaker),
-        tokens=(*stack, *extras),
+        tokens=tokens,
         words=message_words(_message(crash, speaker)),
-        holder=holder,
+        culprit=culprit,
+        is_kernel=is_kernel(crash),
+        victim=_victim(crash)[0] if crash.kind in _KILLS and not (stack or extras) else "",
         notes=tuple(_notes(crash, speaker, stack_note, system=system)),
     )
 
 
 def is_platform(crash: Crash) -> bool:
     """Whether the crashed program belongs to the system image."""
-    if crash.kind in _KERNEL_KINDS:
+    if is_kernel(crash):
         return True
     program = crash.package or crash.process or ""
     known = curated.load("platform_processes")
     return known.has(program) or known.has(program.rsplit("/", 1)[-1].split(":", 1)[0])
 
 
-def _language(kind: CrashKind) -> Language:
-    if kind in _KERNEL_KINDS:
+def is_kernel(crash: Crash) -> bool:
+    """Whether the kernel tells of itself: it died of it, or it went on."""
+    return crash.kind in _KERNEL_KINDS or crash.details.get("source") == _KERNEL_SOURCE
+
+
+def language_of(crash: Crash) -> Language:
+    """How a frame of this crash spells its name if nothing about the frame says otherwise."""
+    if is_kernel(crash):
         return Language.KERNEL
-    return Language.NATIVE if kind in _NATIVE_KINDS else Language.MANAGED
+    return Language.NATIVE if crash.kind in _NATIVE_KINDS else Language.MANAGED
 
 
 # Which frames ---------------------------------------------------------------------------------
@@ -119,7 +148,7 @@ def _speaker(crash: Crash, chain: Sequence[ExceptionInfo], *, system: bool) -> E
 
 
 def _has_own(frames: Iterable[Frame], crash: Crash, *, system: bool) -> bool:
-    tokens = [normalize.tokenize(frame, _language(crash.kind)) for frame in frames]
+    tokens = [normalize.tokenize(frame, language_of(crash)) for frame in frames]
     return any(token.known and token.tier >= _own_from(tokens, system=system) for token in tokens)
 
 
@@ -143,7 +172,7 @@ def _own_stack(
     frames: Sequence[Frame], crash: Crash, *, system: bool, kind_type: str
 ) -> tuple[list[Token], str]:
     """Collapsed, trimmed tokens with `in_app` decided, and a note about what was left out."""
-    raw = [normalize.tokenize(frame, _language(crash.kind)) for frame in frames]
+    raw = _tokens(frames, crash)
     overflow = kind_type.endswith(_OVERFLOWS) or len(raw) >= _OVERFLOW_FRAMES
     collapsed = normalize.collapse(raw)
     kept = normalize.trim(collapsed, overflow=overflow)
@@ -151,6 +180,29 @@ def _own_stack(
     if len(collapsed) < len(raw):
         note += f", {len(raw) - len(collapsed)} repeated by recursion or compiler"
     return mark_own(kept, system=system), note
+
+
+def mark_frames(frames: Sequence[Frame], crash: Crash) -> list[Token]:
+    """Every frame as a token with `in_app` set: for people who look at the whole stack."""
+    return mark_own(_tokens(frames, crash), system=is_platform(crash))
+
+
+def _tokens(frames: Sequence[Frame], crash: Crash) -> list[Token]:
+    raw = [normalize.tokenize(frame, language_of(crash)) for frame in frames]
+    return _from_blamed(raw, crash)
+
+
+def _from_blamed(tokens: list[Token], crash: Crash) -> list[Token]:
+    """The same tokens; what the function that a kernel's report blames has called is runtime."""
+    blamed = crash.details.get("frame") if is_kernel(crash) else None
+    if not isinstance(blamed, str) or not blamed:
+        return tokens
+    name = normalize.kernel_name(blamed)
+    at = next((at for at, token in enumerate(tokens) if token.text == name), None)
+    if at is None:
+        return tokens
+    inner = [token._replace(tier=Tier.RUNTIME) for token in tokens[:at]]
+    return [*inner, tokens[at]._replace(tier=Tier.APP), *tokens[at + 1 :]]
 
 
 def mark_own(tokens: Sequence[Token], *, system: bool) -> list[Token]:
@@ -164,9 +216,9 @@ def mark_own(tokens: Sequence[Token], *, system: bool) -> list[Token]:
 # Extras ---------------------------------------------------------------------------------------
 
 
-def _first_own(frames: Sequence[Frame], crash: Crash, *, system: bool) -> Token | None:
-    tokens = [normalize.tokenize(frame, _language(crash.kind)) for frame in frames]
-    return next((token for token in mark_own(tokens, system=system) if token.in_app), None)
+def _own_frames(frames: Sequence[Frame], crash: Crash, *, system: bool) -> list[Token]:
+    tokens = [normalize.tokenize(frame, language_of(crash)) for frame in frames]
+    return [token for token in mark_own(tokens, system=system) if token.in_app]
 
 
 def _cause_tokens(
@@ -181,94 +233,53 @@ def _cause_tokens(
         return []
     root = chain[-1]
     extras = [Token(f"cause {root.type}", in_app=True)]
-    first = _first_own(root.frames, crash, system=system)
-    if first is not None:
-        extras.append(first._replace(text=f"cause at {first.text}"))
+    own = _own_frames(root.frames, crash, system=system)
+    extras += [token._replace(text=f"cause at {token.text}") for token in own[:1]]
     return extras
 
 
-def _lock_holder(crash: Crash, *, system: bool) -> tuple[str, list[Token]]:
-    """Who holds the lock that the first thread waits for: `at FUNCTION` or `by THREAD`, and a token."""
-    thread = crash.crashing_thread
-    if thread is None or thread.blocked_on is None:
-        return "", []
-    holder = _thread_of_holder(crash, thread)
-    if holder is None:
-        return _held_by(thread.blocked_on.holder), []
-    first = _first_own(holder.frames, crash, system=system)
-    if first is None:
-        return _held_by(holder.name), []
-    return f"at {normalize.short_name(first.text)}", [
-        first._replace(text=f"lock held at {first.text}", in_app=True)
-    ]
+# Without a stack ------------------------------------------------------------------------------
 
 
-def _held_by(name: str | None) -> str:
-    return f"by {thread_role(name)}" if name and thread_role(name) else ""
+def _without_stack(crash: Crash) -> Iterable[Token]:
+    """What stands for a crash without any frame: whom it blames, who was killed, or its text."""
+    if crash.kind in _KILLS:
+        name, state = _victim(crash)
+        if name:
+            yield Token(f"killed {name} {state}".rstrip(), in_app=True)
+    elif is_kernel(crash):
+        blamed = crash.details.get("frame")
+        if isinstance(blamed, str) and blamed:
+            yield Token(normalize.kernel_name(blamed), in_app=True)
+    elif not crash.exceptions:
+        key = error_key(crash.exception_message or crash.abort_message or crash.reason or "")
+        if key:
+            yield Token(f"text {key}", in_app=True)
 
 
-def _thread_of_holder(crash: Crash, waiting: Thread) -> Thread | None:
-    lock = waiting.blocked_on
-    if lock is None:
-        return None
-    for thread in crash.threads:
-        if thread is waiting or thread.process != waiting.process:
-            continue
-        if lock.held_by_tid is not None and lock.held_by_tid in (thread.runtime_tid, thread.tid):
-            return thread
-        if lock.held_by_tid is None and lock.holder is not None and lock.holder == thread.name:
-            return thread
-    return None
-
-
-_THREAD_NUMBER = re.compile(r"[-_ :#]*\d+")
-
-
-def thread_role(name: str) -> str:
-    """A thread's name without the numbers that tell its instances apart."""
-    return _THREAD_NUMBER.sub("", name).strip()
+def _victim(crash: Crash) -> tuple[str, str]:
+    """Name and state of the process that was killed."""
+    name, state = killed(crash.reason or "")
+    score = crash.details.get("oom_score_adj")
+    if not state and isinstance(score, int):
+        state = kill_state(score)
+    named = crash.details.get("process_state") or crash.details.get("importance")
+    if not state and isinstance(named, str):
+        state = plain_type(named)
+    return name or crash.process or crash.package or "", state
 
 
 # Type and message -----------------------------------------------------------------------------
-
-_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]+\b|\b[0-9a-fA-F]{8,}\b")
-_NUMBER = re.compile(r"(?<![A-Za-z_$\d])-?\d+")
-_SPACES = re.compile(r"\s+")
-_NOTE = re.compile(r"\(.*?\)|\[.*?\]|<.*?>")
-
-# Words of the system's sentence, in the order in which they decide.
-_ANR_REASONS = (
-    ("no_focused_window", ("no focused window", "does not have a focused window")),
-    ("input", ("input dispatching", "keydispatching", "key dispatching", "waited too long")),
-    ("broadcast", ("broadcast of", "broadcast", "receiver")),
-    ("foreground_service", ("startforegroundservice", "startforeground", "foreground service")),
-    ("service", ("executing service", "service")),
-    ("provider", ("contentprovider", "content provider", "provider")),
-    ("job", ("job",)),
-    ("app_start", ("process_start", "process start", "attach")),
-)
-
-
-def anr_reason(subject: str) -> str:
-    """Which deadline was missed: `input`, `broadcast`, `service`, …, or `unknown`."""
-    lowered = subject.lower()
-    for reason, phrases in _ANR_REASONS:
-        if any(phrase in lowered for phrase in phrases):
-            return reason
-    return "unknown"
-
-
-def plain_type(text: str) -> str:
-    """A type or the first words of a reason, without addresses, numbers and notes."""
-    plain = _NUMBER.sub("", _ADDRESS.sub("", _NOTE.sub("", text)))
-    return _SPACES.sub(" ", plain).strip(" :-,.;")[:_TYPE_LENGTH].strip()
 
 
 def _type(crash: Crash, speaker: ExceptionInfo | None) -> str:
     if crash.kind is CrashKind.ANR:
         return f"ANR {anr_reason(crash.reason or '')}"
-    if crash.kind in (CrashKind.WATCHDOG, *_KERNEL_KINDS):
+    if crash.kind is CrashKind.WATCHDOG or is_kernel(crash):
         return _system_type(crash)
+    if crash.kind is CrashKind.LOW_MEMORY_KILL and not crash.threads:
+        state = _victim(crash)[1]
+        return f"{_KILLS[crash.kind]} ({state})" if state else _KILLS[crash.kind]
     named = (speaker.type if speaker else crash.exception_type) or crash.signal
     if named is None and crash.kind in _REASON_KINDS:
         named = crash.reason
@@ -282,45 +293,10 @@ def _system_type(crash: Crash) -> str:
     return kernel_fault(text) or str(crash.kind)
 
 
-# Sentences of the kernel that name a task, a processor or a time, and what they are about.
-_KERNEL_FAULTS = (
-    ("task hung", re.compile(r"task .*blocked for more than|task hung|hung_task", re.I)),
-    ("soft lockup", re.compile(r"soft lockup", re.I)),
-    ("hard lockup", re.compile(r"hard lockup", re.I)),
-    ("rcu stall", re.compile(r"rcu.*stall|stall.*rcu", re.I)),
-    ("watchdog bite", re.compile(r"watchdog b(?:ite|ark)", re.I)),
-)
-_KERNEL_HEAD = re.compile(r"^(?:Kernel panic - not syncing|Internal error):\s*", re.IGNORECASE)
-_KERNEL_TAIL = re.compile(r"\s+(?:at|in|on|for|by|from|of task)\s.*$|\s*\S+=\S*")
-
-
-def kernel_fault(reason: str) -> str:
-    """The sort of fault in a kernel's sentence; where it happened stands elsewhere."""
-    for name, expression in _KERNEL_FAULTS:
-        if expression.search(reason):
-            return name
-    return plain_type(_KERNEL_TAIL.sub("", _KERNEL_HEAD.sub("", reason)))
-
-
 def _message(crash: Crash, speaker: ExceptionInfo | None) -> str:
     if speaker is not None and speaker.message:
         return speaker.message
     return crash.exception_message or crash.abort_message or ""
-
-
-_WORD = re.compile(r"[A-Za-z_]{2,}")
-_PRIVATE = re.compile(r"\S+@\S+|https?://\S+|(?:/[\w.~=-]+){3,}")
-
-
-def message_words(message: str) -> tuple[int, ...]:
-    """32-bit hashes of the message's words, sorted; addresses, numbers, mail and links dropped."""
-    cleaned = _ADDRESS.sub(" ", _PRIVATE.sub(" ", message))
-    words = {word.lower() for word in _WORD.findall(cleaned)[:_MOST_WORDS]}
-    return tuple(sorted(_word_hash(word) for word in words))
-
-
-def _word_hash(word: str) -> int:
-    return int.from_bytes(blake2b(word.encode(), digest_size=4).digest(), "big")
 
 
 # Notes ----------------------------------------------------------------------------------------
@@ -333,7 +309,7 @@ def _notes(
     if speaker is not None and speaker is not crash.exceptions[0]:
         yield f"{crash.exceptions[0].type} only wraps it, so its cause {speaker.type} speaks"
     yield stack_note
-    if crash.kind in _KERNEL_KINDS:
+    if is_kernel(crash):
         yield "own code is the kernel without its reporting and entry functions"
     elif system:
         yield "the program belongs to the system image, so the platform is its own code"

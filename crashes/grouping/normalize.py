@@ -24,6 +24,7 @@ import re
 from collections.abc import Iterable, Sequence
 from enum import IntEnum, StrEnum
 from functools import lru_cache
+from posixpath import normpath
 from typing import NamedTuple
 
 import cxxfilt
@@ -32,6 +33,7 @@ from crashes.grouping import curated
 from crashes.stack import Frame, FrameStatus
 
 UNKNOWN = "??"
+FILE_MARK = "file "
 # 64 frames hold every own frame of all but runaway recursions; of those the entry matters too.
 KEPT_FRAMES = 64
 OVERFLOW_TOP = 40
@@ -59,8 +61,8 @@ class Tier(IntEnum):
 class Token(NamedTuple):
     """One normalized frame.
 
-    `text` is the name; `home` the class, else the source file, else empty; `module` the base name
-    of the binary, else empty; `in_app` whether it is the crashed program's own code.
+    `text` is the name; `home` the class, else FILE_MARK and the source file, else empty; `module`
+    the base name of the binary, else empty; `in_app` whether it is the crashed program's own code.
     """
 
     text: str
@@ -312,19 +314,30 @@ def _python_token(function: str, file: str, module: str) -> Token:
     runtime = curated.load("runtime_python").has(function)
     nameless = function.endswith(">") and not function.endswith("<module>")
     tier = Tier.RUNTIME if runtime or nameless else Tier.APP
-    return Token(function, file, module, tier)
+    return Token(function, file_home(file), module, tier)
 
 
 def _kernel_token(function: str, file: str, module: str) -> Token:
     name = kernel_name(function)
     runtime = curated.load("runtime_kernel").has(name) or curated.load("allocators").has(name)
-    return Token(name, file, module, Tier.RUNTIME if runtime else Tier.APP)
+    return Token(name, file_home(file), module, Tier.RUNTIME if runtime else Tier.APP)
 
 
 def _native_token(function: str, path: str, file: str, module: str) -> Token:
     name = native_name(function)
     owner = name.rpartition("::")[0]
-    return Token(name, owner or file, module, _native_tier(name, path))
+    return Token(name, owner or file_home(file), module, _native_tier(name, path))
+
+
+def file_home(path: str) -> str:
+    """The home of a function without a class: its file and that file's folder.
+
+    The folders above depend on where the build ran. The mark tells a file from a class, because
+    the functions of a C file have less in common than the methods of a class.
+    """
+    if not path:
+        return ""
+    return FILE_MARK + "/".join(normpath(path).rsplit("/", 2)[-2:])
 
 
 def _native_tier(name: str, path: str) -> Tier:
@@ -338,6 +351,16 @@ def _module_tier(path: str) -> Tier:
     if path and curated.load("runtime_modules").has(module_base(path)):
         return Tier.RUNTIME
     return Tier.PLATFORM if curated.load("platform_modules").has(path) else Tier.APP
+
+
+_NAME_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+
+
+@lru_cache(maxsize=_CACHED_NAMES)
+def name_words(text: str) -> frozenset[str]:
+    """The words that a function's own name is made of: `decode_layer` and `decodeLayer` alike."""
+    own = text.rpartition("::")[2].rpartition(".")[2]
+    return frozenset(word.lower() for word in _NAME_WORD.findall(own))
 
 
 def short_name(text: str) -> str:

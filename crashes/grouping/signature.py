@@ -4,17 +4,19 @@
     SIGSEGV in libcamera.so: Pipeline::process
     ANR (input) in SyncManager.await, lock held at Database.write
     KASAN: use-after-free Read in p9_poll_workfn
+    Low memory kill (cached) of com.example
 
 It is made of names only: types, functions, modules. Message text, addresses, ids and numbers that
 change from build to build have no place in it, so equal own top frames give equal signatures.
 """
 
+from crashes.grouping.blocked import BINDER_MARK, LOCK_MARK
 from crashes.grouping.evidence import Evidence
 from crashes.grouping.normalize import Token, short_name
 from crashes.stack import CrashKind
 
 LONGEST = 200
-_EXTRA_MARKS = ("cause ", "lock held at ")
+_EXTRA_MARKS = ("cause ", LOCK_MARK, BINDER_MARK, "text ")
 _MANAGED_KINDS = frozenset(
     {CrashKind.JAVA_CRASH, CrashKind.WTF, CrashKind.STRICT_MODE, CrashKind.ERROR}
 )
@@ -25,7 +27,9 @@ def describe(evidence: Evidence) -> str:
     top = _top(evidence)
     if evidence.kind in (CrashKind.ANR, CrashKind.WATCHDOG):
         text = _blocked(evidence, top)
-    elif evidence.kind in _MANAGED_KINDS:
+    elif evidence.victim:
+        text = f"{evidence.type} of {evidence.victim}"
+    elif evidence.kind in _MANAGED_KINDS and not evidence.is_kernel:
         text = f"{_short_type(evidence.type)}{_at(top)}"
     elif evidence.kind is CrashKind.NATIVE_CRASH:
         text = f"{_short_type(evidence.type)}{_in_module(top)}"
@@ -69,5 +73,5 @@ def _in_module(top: Token | None) -> str:
 
 def _blocked(evidence: Evidence, top: Token | None) -> str:
     what, _, reason = evidence.type.partition(" ")
-    held = f", lock held {evidence.holder}" if evidence.holder else ""
+    held = f", {evidence.culprit.phrase}" if evidence.culprit.phrase else ""
     return f"{what} ({reason.replace('_', ' ')}){_in(top)}{held}"

@@ -16,7 +16,8 @@ class GroupingInput:
     `scope` bounds the search: only variants of the same scope are ever compared. `exact_key` is
     the hex SHA-256 that makes equal crashes one variant. `tokens`, `homes` and `in_app` are
     parallel, innermost frame first; `homes` holds the class or the source file. `words` are hashes
-    of the words of the message: enough to compare two messages, too little to read one.
+    of the words of the message: enough to compare two messages, too little to read one. `culprit`
+    is who made the crashed thread wait, where the report tells; empty for all others.
     `explanation` tells a person how the values came about.
     """
 
@@ -29,6 +30,7 @@ class GroupingInput:
     homes: tuple[str, ...] = ()
     in_app: tuple[bool, ...] = ()
     words: tuple[int, ...] = ()
+    culprit: str = ""
     explanation: tuple[str, ...] = ()
 
     @property
@@ -48,6 +50,7 @@ class GroupingInput:
             "homes": list(self.homes),
             "in_app": list(self.in_app),
             "words": list(self.words),
+            "culprit": self.culprit,
             "explanation": list(self.explanation),
         }
 
@@ -64,6 +67,7 @@ class GroupingInput:
             homes=tuple(document["homes"]),
             in_app=tuple(document["in_app"]),
             words=tuple(document["words"]),
+            culprit=document.get("culprit", ""),
             explanation=tuple(document["explanation"]),
         )
 
@@ -109,15 +113,19 @@ class FramePair:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """How alike two inputs are. `total` is `frames` + `type` + `message`.
+    """How alike two inputs are. `total` is `frames` + `type` + `message` + `brevity` + `culprit`.
 
-    `frames` lies in [-1, 1]. `kinships` counts frames that differ but share a class or file.
+    `frames` lies in [-1, 1]. `brevity` is what short stacks lose, `culprit` what it costs to have
+    waited for different ones. `kinships` counts frames that differ but are of one class, or of
+    one file and alike in name.
     """
 
     total: float
     frames: float
     type: float
     message: float
+    brevity: float = 0.0
+    culprit: float = 0.0
     pairs: tuple[FramePair, ...] = ()
     kinships: int = 0
 

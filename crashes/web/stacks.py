@@ -10,12 +10,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from crashes.grouping.evidence import is_platform, mark_own
-from crashes.grouping.normalize import Language, tokenize
+from crashes.grouping.evidence import mark_frames
 from crashes.stack import (
     CauseLink,
     Crash,
-    CrashKind,
     ExceptionInfo,
     Frame,
     FrameStatus,
@@ -26,11 +24,6 @@ from crashes.web.words import LINKS
 _FOLDED_RUN = 3
 _OPEN_LINES = 60
 _NO_FILE = ("[", "<anonymous")
-_LANGUAGES = {
-    CrashKind.NATIVE_CRASH: Language.NATIVE,
-    CrashKind.KERNEL_PANIC: Language.KERNEL,
-    CrashKind.REBOOT: Language.KERNEL,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +140,7 @@ def lay_out(crash: Crash, *, with_other_threads: bool) -> CrashView:
 
 def stack_of(frames: Sequence[Frame], crash: Crash) -> Stack:
     """The frames as lines, in runs."""
-    language = _LANGUAGES.get(crash.kind, Language.MANAGED)
-    tokens = mark_own([tokenize(frame, language) for frame in frames], system=is_platform(crash))
+    tokens = mark_frames(frames, crash)
     lines, told = [], set[str]()
     for number, (frame, token) in enumerate(zip(frames, tokens, strict=True)):
         line = _line(frame, number, is_own=token.in_app, told=told)

@@ -2,16 +2,20 @@
 
 1. `prepare` turns a crash into a `GroupingInput`. Its exact key hashes the type and the collapsed
    own frames; equal keys are one variant, without any scoring.
-2. `index_terms` gives 64-bit terms for the own frames, their adjacent pairs, and the classes or
-   files on top. The rarest of them find at most 64 candidates (`crashes.grouping.index`).
-3. The first 6 of them and the 10 nearest by a cheap edit similarity (Indel) go on.
+2. `index_terms` gives 64-bit terms for the own frames, their adjacent pairs, the classes or files
+   on top, and the message as a whole. The rarest of them find at most 64 candidates
+   (`crashes.grouping.index`).
+3. The first 12 of them and the 12 nearest by a cheap edit similarity (Indel) go on.
 4. `score` aligns two stacks. With p = the frames before a frame (foreign ones count 0.03), a frame
    weighs (1 + p)^-DECAY * exp(-COMMON * share of variants that have it) * (1 or 0.03); UNSEEN
    keeps that share honest while a program has few variants. Equal frames are paired in order and
-   earn both weights times exp(-DRIFT * difference in p); unpaired frames lose theirs, unless an
-   unpaired frame of the same class or file stands on the other side (renamed, split, wrapped),
-   which cancels the loss. Divided by all weights this lies in [-1, 1]. Different types and
-   different message words cost, equal words earn.
+   earn both weights times exp(-DRIFT * difference in p); unpaired frames lose theirs, unless a
+   kin stands unpaired on the other side (renamed, split, wrapped), which cancels the loss: a
+   frame of the same class, or one of the same file whose name shares words with it. Divided by
+   all weights this lies in [-1, 1]. Different types and different message words cost, equal words
+   earn, and an equal message earns the more the longer and the rarer it is. Few own frames are
+   weak evidence, so a pair loses BRIEF / (own frames of the shorter). Two that waited for
+   different culprits (`evidence`) never join.
 5. `best_match` joins the best variant from THRESHOLD on and names further variants at LINK or
    above, whose issues belong together. Without own frames nothing joins: only the exact key counts.
 
@@ -32,6 +36,7 @@ from typing import NamedTuple
 from rapidfuzz.distance import Indel
 
 from crashes.grouping import evidence, signature
+from crashes.grouping.normalize import FILE_MARK, name_words
 from crashes.grouping.values import (
     Candidate,
     Decision,
@@ -45,26 +50,30 @@ from crashes.stack import Crash, CrashKind
 NAME = "v1"
 
 THRESHOLD = 0.25
-LINK = THRESHOLD + 0.15
+LINK = THRESHOLD + 0.08
 SIMILAR = THRESHOLD - 0.25
 
 DECAY = 0.55
 COMMON = 8.0
 UNSEEN = 30
-DRIFT = 0.22
+DRIFT = 0.15
 FOREIGN = 0.03
 TYPE_COST = 0.5
 WORDS_GAIN = 0.22
 WORDS_COST = 0.2
-GATE = 16
-RARE = 6
+SAID_GAIN = 0.1
+SAID_COMMON = 30.0
+SAID_WORDS = 5
+ALIKE_NAMES = 0.25
+BRIEF = 0.1
+CULPRIT_COST = 2.0
+GATE = 24
+RARE = 12
 HOMES = 3
 
 _CLASSES = {
     CrashKind.JAVA_CRASH: "managed",
     CrashKind.NATIVE_CRASH: "native",
-    CrashKind.KERNEL_PANIC: "kernel",
-    CrashKind.REBOOT: "kernel",
 }
 
 
@@ -81,12 +90,13 @@ def prepare(crash: Crash, *, package: str | None) -> GroupingInput:
         mechanism=NAME,
         scope=scope,
         signature=signature.describe(found),
-        exact_key=exact_key(scope, found.type, keyed),
+        exact_key=exact_key(scope, found.type, (*keyed, *_culprit_key(found))),
         exception_type=found.type,
         tokens=tuple(token.text for token in found.tokens),
         homes=tuple(token.home for token in found.tokens),
         in_app=tuple(token.in_app for token in found.tokens),
         words=found.words,
+        culprit=found.culprit.key,
         explanation=(*found.notes, *_key_notes(scope, own, keyed)),
     )
 
@@ -96,11 +106,16 @@ def exact_key(scope: str, kind_type: str, tokens: Sequence[str]) -> str:
     return sha256("\n".join((NAME, scope, kind_type, *tokens)).encode()).hexdigest()
 
 
+def _culprit_key(found: evidence.Evidence) -> Iterable[str]:
+    if found.culprit.key:
+        yield found.culprit.key
+
+
 def _scope(crash: Crash, package: str | None) -> str:
     """Kind class and program: crashes of different programs are never compared."""
     program = package or crash.package or crash.process or "unknown"
-    if crash.kind in (CrashKind.KERNEL_PANIC, CrashKind.REBOOT):
-        program = "kernel"
+    if evidence.is_kernel(crash):
+        return "kernel/kernel"
     return f"{_CLASSES.get(crash.kind, str(crash.kind))}/{program}"
 
 
@@ -132,11 +147,17 @@ def term(text: str) -> int:
 
 
 def index_terms(item: GroupingInput) -> tuple[int, ...]:
-    """Terms of the own frames and of adjacent pairs, without repetition, innermost first."""
+    """Terms of own frames, adjacent pairs, homes and message, without repetition."""
     own = _collapsed(item.own_tokens)
     pairs = (f"{inner}\n{outer}" for inner, outer in pairwise(own))
     homes = (f"home {home}" for home in _top_homes(item))
-    return tuple(dict.fromkeys(term(text) for text in (*own, *pairs, *homes)))
+    said = (said_text(item.words),) if own and item.words else ()
+    return tuple(dict.fromkeys(term(text) for text in (*own, *pairs, *homes, *said)))
+
+
+def said_text(words: Sequence[int]) -> str:
+    """A message as the text of one index term."""
+    return f"said {' '.join(map(str, words))}"
 
 
 def _top_homes(item: GroupingInput) -> list[str]:
@@ -182,12 +203,17 @@ def score(left: GroupingInput, right: GroupingInput, *, stats: FrameStats) -> Ma
     """How alike two inputs are; symmetric, and highest for an input with itself."""
     frames, pairs, kinships = _align(profile_of(left), profile_of(right), stats)
     kind_type = -TYPE_COST if left.exception_type != right.exception_type else 0.0
-    message = _message_score(left.words, right.words)
+    message = _message_score(left.words, right.words, stats)
+    brevity = -BRIEF / max(1, min(sum(left.in_app), sum(right.in_app)))
+    apart = left.culprit and right.culprit and left.culprit != right.culprit
+    culprit = -CULPRIT_COST if apart else 0.0
     return Match(
-        total=frames + kind_type + message,
+        total=frames + kind_type + message + brevity + culprit,
         frames=frames,
         type=kind_type,
         message=message,
+        brevity=brevity,
+        culprit=culprit,
         pairs=pairs,
         kinships=kinships,
     )
@@ -199,7 +225,17 @@ def _rarity(token: str, stats: FrameStats) -> float:
 
 
 _Pair = tuple[_Spot, _Spot, str, float]
-_Alone = list[tuple[str, float]]
+
+
+class _Lonely(NamedTuple):
+    """A frame that found no equal: its name, its class or file, what it loses."""
+
+    token: str
+    home: str
+    part: float
+
+
+_Alone = list[_Lonely]
 
 
 def _align(
@@ -210,7 +246,8 @@ def _align(
     pairs = _paired(left, right, rarities)
     alone_left, alone_right = _alone(left, right, rarities), _alone(right, left, rarities)
     lost, kinships = _losses(alone_left, alone_right)
-    weight = sum(pair[3] for pair in pairs) + sum(part for _, part in (*alone_left, *alone_right))
+    alone = (*alone_left, *alone_right)
+    weight = sum(pair[3] for pair in pairs) + sum(lonely.part for lonely in alone)
     if not weight:
         return -1.0, (), 0
     shares = tuple(
@@ -234,9 +271,9 @@ def _gain(one: _Spot, other: _Spot, both: float) -> float:
 
 
 def _alone(side: _Profile, other: _Profile, rarities: Mapping[str, float]) -> _Alone:
-    """Home and weight of the frames that found no equal."""
+    """The frames that found no equal."""
     return [
-        (spot.home, spot.weight * rarities[token])
+        _Lonely(token, spot.home, spot.weight * rarities[token])
         for token, spots in side.items()
         for spot in spots[len(other.get(token, ())) :]
     ]
@@ -244,20 +281,51 @@ def _alone(side: _Profile, other: _Profile, rarities: Mapping[str, float]) -> _A
 
 def _losses(left: _Alone, right: _Alone) -> tuple[float, int]:
     """The weight of unpaired frames that have no kin on the other side, and how many have."""
-    homes_left = {home for home, _ in left if home}
-    homes_right = {home for home, _ in right if home}
-    common = homes_left & homes_right
-    lost = sum(part for home, part in (*left, *right) if home not in common)
-    return lost, sum(home in common for home, _ in (*left, *right))
+    lost, kinships = 0.0, 0
+    for side, others in ((left, _by_home(right)), (right, _by_home(left))):
+        for lonely in side:
+            if lonely.home and _has_kin(lonely, others.get(lonely.home, ())):
+                kinships += 1
+            else:
+                lost += lonely.part
+    return lost, kinships
 
 
-def _message_score(left: tuple[int, ...], right: tuple[int, ...]) -> float:
-    """Jaccard of the words, scaled; nothing if one side says nothing."""
+def _by_home(side: _Alone) -> dict[str, list[str]]:
+    """The names of unpaired frames by class or file."""
+    names: dict[str, list[str]] = {}
+    for lonely in side:
+        names.setdefault(lonely.home, []).append(lonely.token)
+    return names
+
+
+def _has_kin(lonely: _Lonely, names: Sequence[str]) -> bool:
+    """Whether one of these names of the same home may be the same function, changed."""
+    if not lonely.home.startswith(FILE_MARK):
+        return bool(names)
+    return any(_are_alike(lonely.token, name) for name in names)
+
+
+def _are_alike(one: str, other: str) -> bool:
+    left, right = name_words(one), name_words(other)
+    return len(left & right) >= ALIKE_NAMES * len(left | right)
+
+
+def _message_score(left: tuple[int, ...], right: tuple[int, ...], stats: FrameStats) -> float:
+    """Jaccard of the words, scaled, and what an equal message tells; nothing if one is silent."""
     if not left or not right:
         return 0.0
+    if left == right:
+        return WORDS_GAIN + _said(left, stats)
     one, other = frozenset(left), frozenset(right)
     jaccard = len(one & other) / len(one | other)
     return WORDS_GAIN * jaccard - WORDS_COST * (1.0 - jaccard)
+
+
+def _said(words: tuple[int, ...], stats: FrameStats) -> float:
+    """What an equal message earns beyond its words: much if it is long and seldom said."""
+    share = stats.frequency.get(term(said_text(words)), 0) / (stats.total + UNSEEN)
+    return SAID_GAIN * math.exp(-SAID_COMMON * share) * (1.0 - math.exp(-len(words) / SAID_WORDS))
 
 
 # Decision -------------------------------------------------------------------------------------
@@ -328,10 +396,13 @@ def explain(
         f"{equal} of {own} own frames equal, worth {match.frames:+.2f}",
     ]
     if match.kinships:
-        lines.append(f"{match.kinships} differing frames share a class or file")
+        lines.append(f"{match.kinships} differing frames have kin in the same class or file")
     lines.append("type equal" if not match.type else f"type differs, {match.type:+.2f}")
     if match.message:
         lines.append(f"message words worth {match.message:+.2f}")
+    if match.culprit:
+        lines.append("another culprit was waited for, so they stay apart")
+    lines.append(f"few frames are weak evidence, {match.brevity:+.2f}")
     if len(ranked) > 1:
         lines.append(f"next best {ranked[1][1]:.2f}")
     return tuple(lines)

@@ -1,10 +1,12 @@
 """Type, stack, own frames and extras of a crash."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crashes.grouping import evidence
+from crashes.grouping import evidence, reasons
 from crashes.stack import Crash, CrashKind
 from tests.unit.grouping.builders import anr, java_chain, java_crash, kernel_crash, native_crash
 
@@ -38,7 +40,7 @@ def own(crash):
     ],
 )
 def test_the_subject_of_an_anr_tells_which_deadline_was_missed(subject, reason):
-    assert evidence.anr_reason(subject) == reason
+    assert reasons.anr_reason(subject) == reason
 
 
 @pytest.mark.parametrize(
@@ -60,7 +62,7 @@ def test_the_subject_of_an_anr_tells_which_deadline_was_missed(subject, reason):
     ],
 )
 def test_a_kernel_sentence_is_reduced_to_the_sort_of_fault(sentence, fault):
-    assert evidence.kernel_fault(sentence) == fault
+    assert reasons.kernel_fault(sentence) == fault
 
 
 def test_an_app_owns_its_own_frames_only():
@@ -137,19 +139,90 @@ def test_a_cause_that_only_carries_a_stack_does_not_count():
     assert own(java_chain(outermost, marker)) == own(java_chain(outermost))
 
 
-def test_an_anr_names_the_first_own_frame_of_the_lock_holder():
-    crash = anr("com.example.Main.wait", holder=("java.net.Socket.read", "com.example.Sync.write"))
-
-    found = evidence.gather(crash)
-
-    assert found.tokens[-1].text == "lock held at com.example.Sync.write"
-    assert found.holder == "at Sync.write"
-
-
 def test_a_holder_without_own_frames_is_named_by_its_thread():
     found = evidence.gather(anr("com.example.Main.wait", holder=("java.net.Socket.read",)))
 
-    assert found.holder == "by Thread"
+    assert found.culprit.phrase == "lock held by Thread"
+    assert found.culprit.key == ""
+
+
+def survived(*functions, **details):
+    return replace(
+        kernel_crash(*functions, reason="WARNING in tun_get_user"),
+        kind=CrashKind.ERROR,
+        details={"source": "kernel", **details},
+    )
+
+
+def test_a_fault_that_the_kernel_survived_is_kernel_code():
+    crash = survived("__warn", "tun_get_user", "vfs_write", "do_syscall_64")
+
+    found = evidence.gather(crash)
+
+    assert found.type == "WARNING"
+    assert own(crash) == ["tun_get_user", "vfs_write"]
+    assert evidence.is_platform(crash)
+
+
+def test_own_code_of_the_kernel_begins_where_its_report_lays_the_blame():
+    crash = survived("skb_put", "skb_helper", "tun_get_user", "vfs_write", frame="tun_get_user")
+
+    assert own(crash) == ["tun_get_user", "vfs_write"]
+    assert [token.in_app for token in evidence.mark_frames(crash.threads[0].frames, crash)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+
+
+def test_a_kernel_report_without_a_trace_stands_for_the_function_it_blames():
+    assert own(survived(frame="tun_get_user.isra.0")) == ["tun_get_user"]
+
+
+def test_blame_for_a_function_that_is_not_in_the_trace_changes_nothing():
+    assert own(survived("tun_get_user", frame="elsewhere")) == ["tun_get_user"]
+
+
+def killed(**facts):
+    return Crash(kind=CrashKind.LOW_MEMORY_KILL, **facts)
+
+
+@pytest.mark.parametrize(
+    ("crash", "kind_type", "victim"),
+    [
+        (killed(process="com.example"), "Low memory kill", "com.example"),
+        (
+            killed(process="com.example", details={"oom_score_adj": 900}),
+            "Low memory kill (cached)",
+            "com.example",
+        ),
+        (
+            killed(package="com.example", details={"importance": "foreground"}),
+            "Low memory kill (foreground)",
+            "com.example",
+        ),
+        (
+            killed(process="system_server", reason="Low on memory -- rild native 4kB"),
+            "Low memory kill (native)",
+            "rild",
+        ),
+    ],
+)
+def test_a_kill_for_memory_stands_for_process_and_state(crash, kind_type, victim):
+    found = evidence.gather(crash)
+
+    assert (found.type, found.victim) == (kind_type, victim)
+    assert len(found.own) == 1
+
+
+def test_an_error_without_a_stack_stands_for_its_text():
+    one = Crash(kind=CrashKind.ERROR, reason="sync of 12 rows failed")
+    same = Crash(kind=CrashKind.ERROR, reason="sync of 7 rows failed")
+    other = Crash(kind=CrashKind.ERROR, reason="disk is full")
+
+    assert own(one) == own(same) != own(other)
+    assert "rows" not in str(evidence.gather(one))
 
 
 def test_the_kernel_owns_everything_but_reports_and_entry():
@@ -167,15 +240,15 @@ def test_a_crash_without_threads_has_no_tokens():
 
 
 def test_message_words_hide_the_words():
-    words = evidence.message_words("Cannot find user bob@example.org at 0xdeadbeef")
+    words = reasons.message_words("Cannot find user bob@example.org at 0xdeadbeef")
 
     assert all(isinstance(word, int) for word in words)
-    assert words == evidence.message_words("user find cannot at 0x12 eve@example.org")
+    assert words == reasons.message_words("user find cannot at 0x12 eve@example.org")
 
 
 @given(st.text(max_size=300))
 def test_any_message_gives_sorted_unique_32_bit_words(message):
-    words = evidence.message_words(message)
+    words = reasons.message_words(message)
 
     assert list(words) == sorted(set(words))
     assert all(0 <= word < 2**32 for word in words)

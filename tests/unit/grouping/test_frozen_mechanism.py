@@ -27,8 +27,14 @@ def test_v1_gives_the_key_signature_and_terms_it_gave_at_release(case):
 
 
 def test_v1_scores_as_it_did_at_release():
-    alignment = (v1.DECAY, v1.COMMON, v1.UNSEEN, v1.DRIFT, v1.FOREIGN, v1.GATE, v1.RARE, v1.HOMES)
-    decision = (v1.TYPE_COST, v1.WORDS_GAIN, v1.WORDS_COST, v1.THRESHOLD, v1.LINK, v1.SIMILAR)
+    alignment = (v1.DECAY, v1.COMMON, v1.UNSEEN, v1.DRIFT, v1.FOREIGN, v1.ALIKE_NAMES)
+    choice = (v1.GATE, v1.RARE, v1.HOMES)
+    terms = (v1.TYPE_COST, v1.WORDS_GAIN, v1.WORDS_COST, v1.BRIEF, v1.CULPRIT_COST)
+    said = (v1.SAID_GAIN, v1.SAID_COMMON, v1.SAID_WORDS)
+    decision = (v1.THRESHOLD, v1.LINK, v1.SIMILAR)
 
-    assert alignment == (0.55, 8.0, 30, 0.22, 0.03, 16, 6, 3)
-    assert decision == pytest.approx((0.5, 0.22, 0.2, 0.25, 0.4, 0.0))
+    assert alignment == (0.55, 8.0, 30, 0.15, 0.03, 0.25)
+    assert choice == (24, 12, 3)
+    assert terms == (0.5, 0.22, 0.2, 0.1, 2.0)
+    assert said == (0.1, 30.0, 5)
+    assert decision == pytest.approx((0.25, 0.33, 0.0))

@@ -26,7 +26,9 @@ def inputs(draw: st.DrawFn) -> GroupingInput:
     """Any input: own and foreign frames, repeated ones, with or without a message."""
     frames = draw(
         st.lists(
-            st.tuples(st.sampled_from("abcdef"), st.sampled_from(["", "H", "K"]), st.booleans()),
+            st.tuples(
+                st.sampled_from("abcdef"), st.sampled_from(["", "H", "file x/k.c"]), st.booleans()
+            ),
             max_size=12,
         )
     )
@@ -40,6 +42,7 @@ def inputs(draw: st.DrawFn) -> GroupingInput:
         homes=tuple(home for _, home, _ in frames),
         in_app=tuple(own for _, _, own in frames),
         words=tuple(sorted(draw(st.sets(st.integers(0, 6))))),
+        culprit=draw(st.sampled_from(["", "lock held at a", "lock held at b"])),
         explanation=("line",),
     )
 
@@ -128,7 +131,9 @@ def test_nothing_is_more_alike_than_the_same(left, right, stats):
 def test_the_parts_add_up_to_the_total(left, right, stats):
     match = v1.score(left, right, stats=stats)
 
-    assert match.total == pytest.approx(match.frames + match.type + match.message)
+    assert match.total == pytest.approx(
+        match.frames + match.type + match.message + match.brevity + match.culprit
+    )
     assert -1.0 - 1e-9 <= match.frames <= 1.0 + 1e-9
 
 
@@ -222,6 +227,60 @@ def test_a_common_frame_is_worth_less_than_a_rare_one():
     common = FrameStats(100, {v1.term("com.example.Z.loop"): 90})
 
     assert v1.score(left, right, stats=common).total < v1.score(left, right, stats=NO_STATS).total
+
+
+def c_frames(*functions, file="media/decode.c"):
+    frames = tuple(Frame(at, function=name, file=file) for at, name in enumerate(functions))
+    return Crash(
+        kind=CrashKind.NATIVE_CRASH,
+        package="com.example",
+        signal="SIGSEGV",
+        threads=(Thread(crashing=True, frames=frames),),
+    )
+
+
+def test_functions_have_no_kin_for_merely_standing_in_one_file():
+    left, right = prepared(c_frames("decode_layer")), prepared(c_frames("free_buffers"))
+
+    assert v1.score(left, right, stats=NO_STATS).kinships == 0
+    assert v1.best_match(left, [Candidate(1, right)], NO_STATS).joined is None
+
+
+def test_a_renamed_function_of_the_same_file_has_its_old_self_for_kin():
+    left = prepared(c_frames("decode_layer", "run"))
+    right = prepared(c_frames("decode_layer_impl", "run"))
+    elsewhere = prepared(c_frames("decode_layer_impl", "run", file="other/decode.c"))
+
+    assert v1.score(left, right, stats=NO_STATS).kinships == 2
+    assert v1.best_match(left, [Candidate(1, right)], NO_STATS).joined == 1
+    assert v1.score(left, elsewhere, stats=NO_STATS).kinships == 0
+
+
+def test_a_long_rare_message_is_worth_more_than_a_short_or_frequent_one():
+    long = replace(prepared(java_crash(FUNCTIONS[0])), words=tuple(range(12)))
+    short = replace(long, words=(1,))
+    often = FrameStats(60, {v1.term(v1.said_text(long.words)): 50})
+
+    def message(item, stats=NO_STATS):
+        return v1.score(item, item, stats=stats).message
+
+    assert message(long) > message(short) > v1.WORDS_GAIN
+    assert message(long, often) == pytest.approx(v1.WORDS_GAIN, abs=0.01)
+
+
+def test_an_equal_message_is_an_index_term():
+    item = prepared(java_chain(("a.Broken", (FUNCTIONS[0],)), message="row is gone"))
+
+    assert v1.term(v1.said_text(item.words)) in v1.index_terms(item)
+
+
+def test_one_equal_frame_is_weaker_evidence_than_three():
+    one, three = prepared(java_crash(FUNCTIONS[0])), prepared(java_crash(*FUNCTIONS[:3]))
+
+    def total(item):
+        return v1.score(item, item, stats=NO_STATS).total
+
+    assert total(three) > total(one) > v1.LINK
 
 
 def test_a_decision_explains_itself_and_names_the_runner_up():

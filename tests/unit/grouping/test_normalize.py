@@ -190,7 +190,38 @@ def test_the_home_of_a_method_is_its_outer_class():
 def test_the_home_of_a_plain_function_is_its_file():
     frame = Frame(0, function="p9_poll_mux", file="net/9p/trans_fd.c", line=635)
 
-    assert normalize.tokenize(frame, Language.KERNEL).home == "net/9p/trans_fd.c"
+    assert normalize.tokenize(frame, Language.KERNEL).home == "file 9p/trans_fd.c"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/buildbot/12/out/../system/core/init/main.cpp",
+        "system/core/init/main.cpp",
+        "../../core/init/main.cpp",
+        "init/main.cpp",
+    ],
+)
+def test_where_a_file_was_built_is_no_part_of_its_home(path):
+    assert normalize.file_home(path) == "file init/main.cpp"
+
+
+def test_no_file_is_no_home():
+    assert normalize.file_home("") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("decode_layer_impl", {"decode", "layer", "impl"}),
+        ("ns::Codec::decodeLayer2", {"decode", "layer", "2"}),
+        ("com.example.Feed.onHTTPReply", {"on", "http", "reply"}),
+        ("a", {"a"}),
+        ("??", set()),
+    ],
+)
+def test_a_function_name_is_made_of_words(name, words):
+    assert normalize.name_words(name) == words
 
 
 def test_a_compiled_java_frame_in_a_native_stack_is_read_as_java():

@@ -74,7 +74,10 @@ CASES = [
         ),
         "Watchdog (monitor) in Power.monitor",
     ),
-    (Crash(kind=CrashKind.LOW_MEMORY_KILL, process="com.example"), "low_memory_kill"),
+    (
+        Crash(kind=CrashKind.LOW_MEMORY_KILL, process="com.example"),
+        "Low memory kill of com.example",
+    ),
 ]
 
 
