@@ -292,7 +292,13 @@ def _receipt(item: GroupingInput, decision: Decision) -> dict[str, Any]:
         "next_best": list(decision.next_best) if decision.next_best else None,
         "similar_variants": list(decision.similar),
         "linked_variants": list(decision.links),
-        "parts": {"frames": match.frames, "type": match.type, "message": match.message}
+        "parts": {
+            "frames": match.frames,
+            "type": match.type,
+            "message": match.message,
+            "brevity": match.brevity,
+            "culprit": match.culprit,
+        }
         if match
         else None,
         "aligned": [
