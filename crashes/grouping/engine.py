@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from crashes.grouping.index import MemoryIndex
 from crashes.grouping.mechanisms import CURRENT, MECHANISMS, Mechanism
-from crashes.grouping.values import Candidate, Decision, GroupingInput
+from crashes.grouping.packing import TermTable, VariantStore, Vocabulary
+from crashes.grouping.values import Decision, GroupingInput
 
 _NOTHING_ALIKE = -1.0
 
@@ -37,11 +38,19 @@ class Assignment:
 class _Scope:
     """The variants of one scope; a variant's number is its place in the lists."""
 
+    variants: VariantStore
     index: MemoryIndex = field(default_factory=MemoryIndex)
-    variants: list[Candidate] = field(default_factory=list)
     openers: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
-    by_key: dict[str, int] = field(default_factory=dict)
+    by_key: TermTable = field(default_factory=TermTable)
+
+    def known(self, exact_key: str) -> int | None:
+        """The variant with a key; the first 64 of its 256 bits tell keys apart well enough."""
+        return next(iter(self.by_key.newest(_short(exact_key), 1)), None)
+
+
+def _short(exact_key: str) -> int:
+    return int.from_bytes(bytes.fromhex(exact_key[:16]), "big", signed=True)
 
 
 class Grouper:
@@ -50,20 +59,27 @@ class Grouper:
     def __init__(self, mechanism: Mechanism = MECHANISMS[CURRENT]) -> None:
         self._mechanism = mechanism
         self._scopes: dict[str, _Scope] = {}
+        self._vocabulary = Vocabulary()
         self._parents: dict[str, str] = {}
         self._ages: dict[str, int] = {}
 
     def assign(self, crash_id: str, item: GroupingInput) -> Assignment:
         """The group of one crash; afterwards the crash is part of what later ones meet."""
-        scope = self._scopes.setdefault(item.scope, _Scope())
-        known = scope.by_key.get(item.exact_key)
+        scope = self._scope(item)
+        known = scope.known(item.exact_key)
         decision = self._decide(scope, item)
         score = self._score(scope, item, known, decision)
         ranked = tuple(scope.openers[number] for number in _ranked(known, decision))
         if known is None:
-            known = self._add(scope, crash_id, item, decision)
+            known = self._add(scope, crash_id, item, joined=decision.joined)
             self._link(scope.groups[known], (scope.groups[other] for other in decision.links))
         return Assignment(crash_id, self.root_of(scope.groups[known]), score, ranked, decision)
+
+    def learn(self, crash_id: str, item: GroupingInput) -> None:
+        """Take a crash as a group of its own, without comparing: what is known already."""
+        scope = self._scope(item)
+        if scope.known(item.exact_key) is None:
+            self._add(scope, crash_id, item, joined=None)
 
     def root_of(self, group: str) -> str:
         """The group that this one is part of by now; itself if it was never linked to an older."""
@@ -71,9 +87,15 @@ class Grouper:
             group = self._parents[group]
         return group
 
+    def _scope(self, item: GroupingInput) -> _Scope:
+        found = self._scopes.get(item.scope)
+        if found is None:
+            found = self._scopes[item.scope] = _Scope(VariantStore(self._vocabulary))
+        return found
+
     def _decide(self, scope: _Scope, item: GroupingInput) -> Decision:
         numbers = scope.index.candidates(self._mechanism.index_terms(item))
-        candidates = [scope.variants[number] for number in numbers]
+        candidates = scope.variants.candidates(numbers)
         return self._mechanism.best_match(item, candidates, scope.index.stats())
 
     def _score(
@@ -82,20 +104,20 @@ class Grouper:
         """The similarity to the nearest earlier crash."""
         if known is None:
             return _NOTHING_ALIKE if decision.score is None else decision.score
-        twin = scope.variants[known].input
+        twin = scope.variants.candidate(known).input
         return self._mechanism.score(item, twin, stats=scope.index.stats()).total
 
-    def _add(self, scope: _Scope, crash_id: str, item: GroupingInput, decision: Decision) -> int:
+    def _add(self, scope: _Scope, crash_id: str, item: GroupingInput, *, joined: int | None) -> int:
         number = len(scope.variants)
-        if decision.joined is None:
+        if joined is None:
             group = crash_id
             self._ages[group] = len(self._ages)
         else:
-            group = self.root_of(scope.groups[decision.joined])
-        scope.variants.append(Candidate(number, item))
+            group = self.root_of(scope.groups[joined])
+        scope.variants.append(item)
         scope.openers.append(crash_id)
         scope.groups.append(group)
-        scope.by_key[item.exact_key] = number
+        scope.by_key.add(_short(item.exact_key), number)
         scope.index.add(number, self._mechanism.index_terms(item))
         return number
 

@@ -3,7 +3,7 @@
 Every variant is filed under its index terms. A query takes its rarest known terms, adds up
 log(N / df)^2 over the variants filed there, and keeps the best. The two rules are pure functions,
 so that a database that stores (scope, term, variant) rows and `MemoryIndex`, which keeps the same
-rows in dicts, answer alike:
+rows in arrays, answer alike:
 
     terms = choose_terms(index_terms(item), df)     # ask the store for the df of these terms
     postings = {t: newest variants under t}         # ask the store, at most POSTINGS_CAP each
@@ -14,17 +14,31 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from crashes.grouping.packing import TermTable
 from crashes.grouping.values import FrameStats
 
 MOST_TERMS = 24
 POSTINGS_CAP = 4_000
+MOST_POSTINGS = 8_000
+"""Together; common terms beyond that tell little and would make the cost grow with the index."""
+FEWEST_TERMS = 3
 MOST_CANDIDATES = 64
 
 
 def choose_terms(terms: Iterable[int], df: Mapping[int, int]) -> list[int]:
-    """The rarest terms that any variant has, rarest first, at most MOST_TERMS."""
-    known = [(df[term], term) for term in dict.fromkeys(terms) if df.get(term, 0) > 0]
-    return [term for _, term in sorted(known)[:MOST_TERMS]]
+    """The rarest terms that any variant has, rarest first.
+
+    At most MOST_TERMS, and from FEWEST_TERMS on no more than file MOST_POSTINGS variants.
+    """
+    known = [(count, term) for term in dict.fromkeys(terms) if (count := df.get(term, 0)) > 0]
+    chosen: list[int] = []
+    postings = 0
+    for count, term in sorted(known)[:MOST_TERMS]:
+        postings += min(count, POSTINGS_CAP)
+        if postings > MOST_POSTINGS and len(chosen) >= FEWEST_TERMS:
+            break
+        chosen.append(term)
+    return chosen
 
 
 def rank_candidates(
@@ -41,26 +55,24 @@ def rank_candidates(
 
 
 class MemoryIndex:
-    """One scope's terms in dicts; ids must grow with time."""
+    """One scope's terms in memory; ids must grow with time."""
 
     def __init__(self) -> None:
-        self._postings: dict[int, list[int]] = {}
-        self._frequency: dict[int, int] = {}
+        self._terms = TermTable()
         self._total = 0
 
     def add(self, variant: int, terms: Iterable[int]) -> None:
         """File one variant."""
         self._total += 1
         for term in dict.fromkeys(terms):
-            self._postings.setdefault(term, []).append(variant)
-            self._frequency[term] = self._frequency.get(term, 0) + 1
+            self._terms.add(term, variant)
 
     def candidates(self, terms: Sequence[int]) -> list[int]:
         """Likely variants, best first."""
-        chosen = choose_terms(terms, self._frequency)
-        postings = {term: self._postings[term][-POSTINGS_CAP:] for term in chosen}
-        return rank_candidates(postings, self._frequency, self._total)
+        chosen = choose_terms(terms, self._terms)
+        postings = {term: self._terms.newest(term, POSTINGS_CAP) for term in chosen}
+        return rank_candidates(postings, self._terms, self._total)
 
     def stats(self) -> FrameStats:
         """Live document frequencies: a view, not a copy."""
-        return FrameStats(self._total, self._frequency)
+        return FrameStats(self._total, self._terms)

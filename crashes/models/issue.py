@@ -8,7 +8,8 @@ class Issue(models.Model):
     """The reports that share a cause.
 
     One that people merged into another stays, without reports and out of sight, with everything
-    that is known about it, so that a merge can be undone. `merged_into` leads on.
+    that is known about it, so that a merge can be undone. `merged_into` leads on. `leads_on` says that its reports may go
+    elsewhere by a merge or a split, now or in the past: mostly nobody has to look for decisions.
     """
 
     class State(models.TextChoices):
@@ -27,6 +28,7 @@ class Issue(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
     )
     merged_into = models.ForeignKey("self", models.PROTECT, null=True, related_name="+")
+    leads_on = models.BooleanField(default=False, db_default=False)
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
     first_os_build = models.CharField(max_length=100, blank=True)

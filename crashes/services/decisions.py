@@ -85,7 +85,7 @@ def merge_issues(*, kept_id: int, gone_id: int, by: Viewer, now: datetime) -> Gr
         )
     decision = _record(Kind.MERGE, kept, gone, by=by, now=now)
     decision.details = _take_over(kept, gone)
-    Issue.objects.filter(pk=gone.pk).update(merged_into=kept)
+    Issue.objects.filter(pk=gone.pk).update(merged_into=kept, leads_on=True)
     decision.reports = _place_anew({gone.pk})
     decision.details["rest"] = _move_rest(gone.pk, kept.pk)
     decision.save()
@@ -130,6 +130,7 @@ def split_issue(
         raise ImpossibleDecision("all reports of the issue are meant; there is nothing to split")
     new = _split_off(issue, meant, facts)
     decision = _record(Kind.SPLIT, issue, new, by=by, now=now, query=str(query) if query else "")
+    Issue.objects.filter(pk=issue.pk).update(leads_on=True)
     _keep_apart(decision, issue, new)
     SplitVariant.objects.bulk_create(
         SplitVariant(decision=decision, variant_id=pk)
@@ -475,7 +476,9 @@ def _undo_split(decision: GroupingDecision) -> None:
     apart = find_apart(tree_of(root_of(decision.issue_id)), tree_of(decision.other_id))
     if apart is not None:
         raise ImpossibleDecision(f"decision {apart.pk} keeps them apart as well; undo that first")
-    Issue.objects.filter(pk=decision.other_id).update(merged_into_id=decision.issue_id)
+    Issue.objects.filter(pk=decision.other_id).update(
+        merged_into_id=decision.issue_id, leads_on=True
+    )
     _place_anew({decision.other_id})
     _move_rest(decision.other_id, root_of(decision.issue_id))
     _see_as_before(decision)

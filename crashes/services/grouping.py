@@ -60,10 +60,14 @@ class Placement:
 
 
 class _Known(NamedTuple):
-    """A variant that is stored: its home is the issue that grouping alone gave it."""
+    """A variant that is stored: its home is the issue that grouping alone gave it.
+
+    `leads_on` says that people decided something about that issue.
+    """
 
     variant_id: int
     home_id: int
+    leads_on: bool = False
 
 
 class Placer:
@@ -88,7 +92,9 @@ class Placer:
             [_stack(*place) for place in new if (place[0], place[1].exact_key) not in self._known],
         )
         homes = {known.home_id for known in self._known.values()}
-        self._structure = load_structure(homes)
+        self._structure = load_structure(
+            {known.home_id for known in self._known.values() if known.leads_on}
+        )
         self._walked = homes
         again = [item.report_pk for _, item in places if item.report_pk is not None]
         self._pins = list_pins(again) if again else {}
@@ -120,7 +126,10 @@ class Placer:
         stack = _stack(occurrence.program_id, item)
         candidates, stats = self._index.candidates(stack)
         decision = MECHANISM.best_match(item, candidates, stats)
-        home_id = _home_of(decision.joined) or _open_issue(item, occurrence)
+        if decision.joined is None:
+            home_id, leads_on = _open_issue(item, occurrence), False
+        else:
+            home_id, leads_on = self._index.home(decision.joined)
         receipt = _receipt(item, decision)
         variant = StackVariant.objects.create(
             program_id=occurrence.program_id,
@@ -132,11 +141,11 @@ class Placer:
             decision=receipt,
             created_at=now,
         )
-        self._index.add(variant.pk, stack)
+        self._index.add(variant.pk, stack, home=(home_id, leads_on))
         _keep_alike(variant.pk, decision)
-        if decision.joined is not None:
+        if leads_on and decision.joined is not None:
             self._follow(variant.pk, decision.joined, home_id)
-        return _Known(variant.pk, home_id), receipt
+        return _Known(variant.pk, home_id, leads_on), receipt
 
     def _follow(self, variant_id: int, joined: int, home_id: int) -> None:
         """A stack that joins another goes where that one goes, also by splits that list it."""
@@ -230,14 +239,9 @@ def _known_among(
 def _known_variants(exact_keys: Iterable[str], program_id: int) -> dict[str, _Known]:
     rows = StackVariant.objects.filter(
         program_id=program_id, mechanism=CURRENT, exact_key__in=exact_keys
-    ).values_list("exact_key", "id", "issue_id")
-    return {key: _Known(variant_id, issue_id) for key, variant_id, issue_id in rows}
-
-
-def _home_of(variant_id: int | None) -> int | None:
-    if variant_id is None:
-        return None
-    return StackVariant.objects.values_list("issue_id", flat=True).get(pk=variant_id)
+    )
+    found = rows.values_list("exact_key", "id", "issue_id", "issue__leads_on")
+    return {key: _Known(pk, home_id, leads) for key, pk, home_id, leads in found}
 
 
 def _open_issue(item: GroupingInput, occurrence: Occurrence) -> int:
@@ -259,11 +263,12 @@ def _keep_alike(variant_id: int, decision: Decision) -> None:
     scores = dict(decision.ranked)
     strong = [(key, True) for key in decision.links]
     weak = [(key, False) for key in decision.similar if key not in decision.links]
+    alike = [*strong, *weak][:_KEPT_ALIKE]
     VariantLikeness.objects.bulk_create(
         VariantLikeness(
             variant_id=variant_id, other_id=other, score=scores[other], is_strong=is_strong
         )
-        for other, is_strong in [*strong, *weak][:_KEPT_ALIKE]
+        for other, is_strong in alike
     )
 
 

@@ -116,6 +116,7 @@ def absorb_issue(*, kept_id: int, gone_id: int) -> None:
     kept.report_count += gone.report_count
     kept.device_count = IssueDevice.objects.filter(issue=kept).count()
     kept.assignee_id = kept.assignee_id or gone.assignee_id
+    kept.leads_on = kept.leads_on or gone.leads_on
     kept.save()
     IssueRedirect.objects.filter(issue=gone).update(issue=kept)
     IssueRedirect.objects.create(old_id=gone.pk, issue=kept)

@@ -7,7 +7,7 @@ decides changes them alone. So no report goes where a decision has just ended th
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 
 from crashes.models import ApartPair, GroupingDecision, Issue, ReportPin, SplitVariant
 from crashes.triage.places import Split, Structure
@@ -37,7 +37,7 @@ def load_structure(issue_ids: Iterable[int]) -> Structure:
     parents: dict[int, int] = {}
     splits: dict[int, list[Split]] = defaultdict(list)
     wanted, seen = set(issue_ids), set[int]()
-    while wanted:
+    while wanted:  # nothing is asked about no issue
         seen |= wanted
         leading_on = _leading_on(wanted)
         parents |= {key: parent for key, parent in leading_on.items() if parent is not None}
@@ -50,11 +50,8 @@ def load_structure(issue_ids: Iterable[int]) -> Structure:
 
 
 def _leading_on(issue_ids: set[int]) -> dict[int, int | None]:
-    """Those of the issues where a way goes on, with what they were merged into: mostly none."""
-    issues = Issue.objects.filter(pk__in=issue_ids)
-    ways = issues.filter(
-        Q(merged_into__isnull=False) | Exists(_SPLITS.filter(issue_id=OuterRef("pk")))
-    )
+    """Those of the issues where a way may go on, with what they were merged into: mostly none."""
+    ways = Issue.objects.filter(pk__in=issue_ids, leads_on=True)
     return dict(ways.values_list("pk", "merged_into_id"))
 
 

@@ -25,6 +25,9 @@ _UNIONS = 200
 Scoped = tuple[int, int]
 """A scope's hash and a term."""
 
+Home = tuple[int, bool]
+"""An issue, and whether people's decisions may lead on from it."""
+
 Stack = tuple[int, GroupingInput]
 """A stack with the hash of its scope."""
 
@@ -40,6 +43,7 @@ class VariantIndex:
         self._postings: dict[Scoped, list[int]] = {}
         self._stored: dict[int, Candidate] = {}
         self._scope_of: dict[int, int] = {}
+        self._homes: dict[int, Home] = {}
         self._new_terms: list[VariantTerm] = []
         self._new_counts: Counter[Scoped] = Counter()
         if self._terms:
@@ -53,8 +57,13 @@ class VariantIndex:
         known = [self._stored[key] for key in ids if key in self._stored]
         return known, FrameStats(total=counts.get(TermCount.TOTAL, 0), frequency=counts)
 
-    def add(self, variant_id: int, stack: Stack) -> None:
+    def home(self, variant_id: int) -> Home:
+        """The home issue of a variant that was a candidate."""
+        return self._homes[variant_id]
+
+    def add(self, variant_id: int, stack: Stack, *, home: Home) -> None:
         """A stack that was stored just now; the others of the batch may join it."""
+        self._homes[variant_id] = home
         scope, item = stack
         counts = self._counts[scope]
         for term in self._terms[stack]:
@@ -67,6 +76,8 @@ class VariantIndex:
 
     def flush(self) -> None:
         """Write what the batch added."""
+        if not self._new_counts:
+            return
         VariantTerm.objects.bulk_create(self._new_terms, batch_size=_CHUNK)
         add_counts(self._new_counts)
         self._new_terms, self._new_counts = [], Counter()
@@ -120,8 +131,13 @@ class VariantIndex:
         new = wanted - self._stored.keys()
         if not new:
             return
-        rows = StackVariant.objects.filter(pk__in=new).values_list("pk", "content")
-        found = {pk: Candidate(pk, GroupingInput.from_json(content)) for pk, content in rows}
+        rows = StackVariant.objects.filter(pk__in=new)
+        found = {}
+        for pk, content, home_id, leads_on in rows.values_list(
+            "pk", "content", "issue_id", "issue__leads_on"
+        ):
+            found[pk] = Candidate(pk, GroupingInput.from_json(content))
+            self._homes[pk] = (home_id, leads_on)
         self._stored |= found
         self._count(
             {

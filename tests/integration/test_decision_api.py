@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 
 from crashes.models import Issue, Report, StackVariant, VariantLikeness
+from crashes.selectors.grouping import get_grouping_receipts
 from tests.factories import PASSWORD, make_api_token, make_program, make_user
 from tests.integration.test_decisions import Fleet
 from uxp_diag.roles import Role, Scope
@@ -198,7 +199,7 @@ def test_why_here_shows_score_frames_mechanism_and_next_best(fleet):
     assert report.issue_id == issue.pk
     assert "frames aligned with the nearest stack" in page
     assert "com.example.a.A.run0" in page
-    receipt = report.content.grouping or {}
+    receipt = get_grouping_receipts(report.report_id)[0]["receipt"]
     assert receipt["mechanism"] == "v1"
     assert receipt["aligned"][0][2].startswith("com.example.a")
     assert receipt["score"] >= receipt["threshold"]

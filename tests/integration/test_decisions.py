@@ -13,7 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from crashes.grouping.engine import Grouper
+from crashes.grouping.records import prepare_record
 from crashes.intake.report import decode_report, payload_bytes
+from crashes.management.benchmarks.stacks import make_stack
 from crashes.models import (
     GroupingDecision,
     Issue,
@@ -35,6 +38,7 @@ from crashes.services.decisions import (
     split_issue,
     undo_decision,
 )
+from crashes.services.grouping import Occurrence, Placer
 from crashes.services.processing import lease_reports, process_reports
 from crashes.triage.query import BadQuery, parse
 from tests.factories import make_device, make_program, make_viewer
@@ -110,7 +114,10 @@ def fleet():
 def everything():
     """All that undoing has to bring back, apart from the record of it."""
     return {
-        "issues": list(Issue.objects.filter(report_count__gt=0).order_by("pk").values()),
+        "issues": [
+            {name: value for name, value in row.items() if name != "leads_on"}
+            for row in Issue.objects.filter(report_count__gt=0).order_by("pk").values()
+        ],
         "devices": sorted(
             IssueDevice.objects.values_list(
                 "issue_id", "device_id", "first_seen_at", "day", "day_reports"
@@ -440,6 +447,52 @@ def test_many_reports_go_there_and_back_in_few_queries(fleet, capsys):
             print(  # noqa: T201  a long run is for this figure
                 f"\n{MANY} reports: merged in {merged - began:.2f} s, undone in {undone - again:.2f} s"
             )
+
+
+def test_new_stacks_of_a_batch_share_their_questions():
+    now, shared = NOW, Occurrence(1, "java_crash", "com.example", "V3", NOW)
+
+    def ask(numbers, changed):
+        items = [prepare_record(make_stack(number, changed=changed)) for number in numbers]
+        with transaction.atomic(), CaptureQueriesContext(connection) as queries:
+            placer = Placer((item, shared) for item in items)
+            homes = [placer.place(item, shared, now=now).issue_id for item in items]
+            placer.flush()
+        selects = [one for one in queries if one["sql"].startswith("SELECT")]
+        return homes, len([one for one in selects if "advisory" not in one["sql"]])
+
+    known, _ = ask(range(30), 0)
+    one, few = ask([0], 3)
+    many, some = ask(range(1, 30), 3)
+
+    assert (one + many) == known  # each joins the issue of the stack it is like
+    assert few <= 6  # known? still new? how common, who, how do they look, how common are theirs
+    assert some <= 12  # stacks of the batch itself make some terms less rare than they were
+    assert ask(range(30), 0) == (known, 1)
+
+
+def test_a_batch_groups_like_one_after_the_other():
+    shared = Occurrence(1, "java_crash", "com.example", "V3", NOW)
+    items = [prepare_record(make_stack(number % 9, changed=number % 5)) for number in range(45)]
+
+    def place_in(size):
+        with transaction.atomic():
+            homes = []
+            for start in range(0, len(items), size):
+                batch = items[start : start + size]
+                placer = Placer((item, shared) for item in batch)
+                homes += [placer.place(item, shared, now=NOW).issue_id for item in batch]
+                placer.flush()
+            transaction.set_rollback(True)
+        names = {home: number for number, home in enumerate(dict.fromkeys(homes))}
+        return [names[home] for home in homes]
+
+    grouper = Grouper()
+    assigned = [grouper.assign(str(number), item).group for number, item in enumerate(items)]
+    names = {group: number for number, group in enumerate(dict.fromkeys(assigned))}
+
+    assert place_in(45) == place_in(1) == place_in(7)
+    assert place_in(45) == [names[group] for group in assigned]
 
 
 # Any sequence ---------------------------------------------------------------------------------

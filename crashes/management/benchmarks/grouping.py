@@ -6,6 +6,7 @@ from functools import partial
 from itertools import count
 
 from crashes.management.benchmarks.machines import python, run, session
+from crashes.management.benchmarks.stacks import ALL_PAIRS_KEPT
 from crashes.management.benchmarks.terms import (
     OURS,
     Benchmark,
@@ -67,6 +68,8 @@ def _asked(
 def _rows(groups: int) -> list[Row]:
     note = f"{groups:,} groups; 70 % repeats, 20 % alike, 10 % new"
     few = f"{groups:,} groups; the peer over fewer events"
+    if groups > ALL_PAIRS_KEPT:
+        few += f" and {ALL_PAIRS_KEPT:,} groups, times {groups // ALL_PAIRS_KEPT}"
     return [
         Row("median, in memory", "median_us", "us CPU/event", peer=ALL_PAIRS, less_is_better=True,
             note=note),
@@ -85,5 +88,9 @@ BENCHMARKS = (
     Benchmark(
         "grouping-1e5", "one event among 100,000 groups (whole runs only)",
         partial(prepare, 100_000, 0),
+    ),
+    Benchmark(
+        "grouping-1e6", "one event among 1,000,000 groups (whole runs only)",
+        partial(prepare, 1_000_000, 0),
     ),
 )  # fmt: skip

@@ -1,0 +1,86 @@
+"""Stacks in arrays: the same answers as dicts and objects, in less memory."""
+
+import tracemalloc
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crashes.grouping.engine import Grouper
+from crashes.grouping.index import (
+    FEWEST_TERMS,
+    MOST_POSTINGS,
+    MOST_TERMS,
+    POSTINGS_CAP,
+    choose_terms,
+)
+from crashes.grouping.packing import TermTable, VariantStore, Vocabulary
+from crashes.grouping.records import prepare_record
+from crashes.management.benchmarks.stacks import make_stack
+
+TERMS = st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 3) | st.sampled_from([256, 512, 1 << 40])
+
+
+@given(terms=st.lists(TERMS, max_size=900))
+def test_a_table_answers_like_a_dict_of_lists(terms):
+    table, lists = TermTable(), dict[int, list[int]]()
+
+    for number, term in enumerate(terms):
+        table.add(term, number)
+        lists.setdefault(term, []).append(number)
+
+    assert dict(table) == {term: len(numbers) for term, numbers in lists.items()}
+    assert len(table) == len(lists)
+    for term, numbers in lists.items():
+        assert table.newest(term, 3) == numbers[-3:]
+        assert table.newest(term, 10_000) == numbers
+    assert table.get(77_777) == table.get(77_777, 0)
+    assert (77_777 in table) == (77_777 in lists)
+
+
+def test_a_stored_stack_compares_as_before():
+    store = VariantStore(Vocabulary())
+    items = [prepare_record(make_stack(number, changed=number % 4)) for number in range(40)]
+
+    for item in items:
+        store.append(item)
+
+    for number, item in enumerate(items):
+        kept = store.candidate(number).input
+        for name in ("mechanism", "scope", "exception_type", "tokens", "homes", "in_app", "words"):
+            assert getattr(kept, name) == getattr(item, name)
+
+
+def test_learning_is_assigning_without_comparing():
+    grouper = Grouper()
+    for number in range(30):
+        grouper.learn(str(number), prepare_record(make_stack(number)))
+
+    for number in range(30):
+        assert grouper.assign("again", prepare_record(make_stack(number))).group == str(number)
+    assert grouper.assign("like", prepare_record(make_stack(7, changed=3))).group == "7"
+
+
+def test_common_terms_do_not_make_a_query_long():
+    df = dict.fromkeys(range(40), 1_000_000)
+    rare = dict.fromkeys(range(40), 2)
+
+    assert len(choose_terms(range(40), df)) == FEWEST_TERMS
+    assert choose_terms(range(40), rare) == list(range(MOST_TERMS))
+    mixed = rare | dict.fromkeys(range(20, 40), POSTINGS_CAP)
+    chosen = choose_terms(range(40), mixed)
+    assert sum(min(mixed[term], POSTINGS_CAP) for term in chosen) <= MOST_POSTINGS
+
+
+def test_a_thousand_more_groups_take_few_bytes_each():
+    grouper = Grouper()
+    items = [prepare_record(make_stack(number)) for number in range(2_000)]
+    for number in range(1_000):
+        grouper.learn(str(number), items[number])
+
+    tracemalloc.start()
+    for number in range(1_000, 2_000):
+        grouper.learn(str(number), items[number])
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert grown / 1_000 < 12_000  # its terms are cached by the mechanism, names are still new
