@@ -15,7 +15,7 @@ def mark(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("crashes", "0013_smaller_contents"),
+        ("crashes", "0014_scrubber_version"),
     ]
 
     operations = [
