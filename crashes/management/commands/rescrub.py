@@ -50,9 +50,7 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps(done))
 
 
-def _run(
-    name: str, total: int, step: Callable[..., int], batch: int, limit: int | None
-) -> int:
+def _run(name: str, total: int, step: Callable[..., int], batch: int, limit: int | None) -> int:
     """Work off one queue; how many were done."""
     most = total if limit is None else min(limit, total)
     done = 0
