@@ -36,5 +36,38 @@ def test_the_readme_tells_of_every_list():
     assert [name for name in curated.names() if f"`{name}.txt`" not in readme] == []
 
 
+OWN = [
+    ("runtime_kernel", "list_lru_add"),
+    ("runtime_kernel", "atomic_open"),
+    ("runtime_kernel", "rb_commit"),
+    ("runtime_kernel", "__copy_skb_header"),
+    ("runtime_kernel", "down_the_link"),
+    ("runtime_kernel", "tun_get_user"),
+    ("runtime_native", "Session::assertOwner"),
+    ("runtime_native", "decode_layer"),
+    ("runtime_managed", "com.example.java.Feed.row"),
+    ("allocators", "freeze_screen"),
+]
+FOREIGN = [
+    ("runtime_kernel", "rwsem_down_write_slowpath"),
+    ("runtime_kernel", "__mutex_lock_common"),
+    ("runtime_kernel", "__list_del_entry_valid"),
+    ("runtime_kernel", "refcount_warn_saturate"),
+    ("runtime_kernel", "_copy_to_user"),
+    ("runtime_native", "ut_dbg_assertion_failed"),
+    ("runtime_native", "my_assert_fail"),
+]
+
+
+@pytest.mark.parametrize(("name", "function"), OWN)
+def test_code_that_only_sounds_like_runtime_is_on_no_list(name, function):
+    assert not curated.load(name).has(function)
+
+
+@pytest.mark.parametrize(("name", "function"), FOREIGN)
+def test_code_that_works_for_a_caller_is_on_its_list(name, function):
+    assert curated.load(name).has(function)
+
+
 def test_an_empty_list_has_nothing():
     assert not curated.compile_patterns("empty", ()).has("")
