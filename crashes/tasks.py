@@ -7,6 +7,8 @@
     collect_symbols   make room among the debug files
     sweep             ring again for whatever no bell announced
     reconcile_spool   adopt or remove spool files that no row names
+    erase_devices     empty the stores of devices whose owners asked for it
+    forget            delete what is a year old, and take deleted rows out of files
 
 Tasks take numbers only, may run twice, and may get lost: the lease in the database decides. The
 embedded platform has no Celery; its workers call the same services in a loop.
@@ -20,11 +22,13 @@ from django.conf import settings
 from django.utils import timezone
 
 from crashes.services.collecting import tend_debug_files
+from crashes.services.erasing import erase_waiting, forget_old_tokens
 from crashes.services.fetching import fetch_missing_debug_files, upstream_client
 from crashes.services.processing import lease_reports, list_unannounced
 from crashes.services.processing import process_reports as process
 from crashes.services.reconciling import reconcile
 from crashes.services.regrouping import list_awaited, regroup_waiting
+from crashes.services.retention import clean_files, forget_expired
 from crashes.services.symbol_tables import list_unprepared, prepare_debug_file
 from uxp_diag.bell import Bell
 
@@ -153,3 +157,19 @@ def collect_symbols() -> None:
 def reconcile_spool() -> None:
     """Bring spool and table into agreement."""
     reconcile(now=timezone.now())
+
+
+@shared_task(base=DjangoTask)
+def erase_devices() -> None:
+    """Do the erasures that wait."""
+    for _ in range(_BATCHES_IN_A_ROW):
+        if not erase_waiting(now=timezone.now()):
+            return
+
+
+@shared_task(base=DjangoTask, acks_late=False)  # it may take long, and the timetable repeats it
+def forget() -> None:
+    """Delete what may not be kept any longer."""
+    forget_expired(now=timezone.now())
+    forget_old_tokens(now=timezone.now())
+    clean_files()

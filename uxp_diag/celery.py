@@ -8,6 +8,7 @@ finds nothing left to do. Hence: tasks take ids only, keep no results, and may r
 import os
 
 from celery import Celery
+from celery.schedules import crontab
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "uxp_diag.settings")
@@ -51,6 +52,16 @@ app.conf.update(
             "task": "crashes.tasks.reconcile_spool",
             "schedule": float(settings.RECOVERY_SECONDS),
             "options": {"expires": settings.RECOVERY_SECONDS},
+        },
+        "erase": {
+            "task": "crashes.tasks.erase_devices",
+            "schedule": settings.RECOVERY_SECONDS / 2,
+            "options": {"expires": settings.RECOVERY_SECONDS},
+        },
+        "forget": {
+            "task": "crashes.tasks.forget",
+            "schedule": crontab(hour="2", minute="23"),
+            "options": {"expires": 3600 * 12},
         },
         "collect": {
             "task": "crashes.tasks.collect_symbols",

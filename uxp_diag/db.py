@@ -121,6 +121,29 @@ def subtract_rows(objects: Sequence[models.Model], *, match: Sequence[str], fiel
         )
 
 
+def cut_log() -> None:
+    """Write SQLite's log back and cut it off, so that what was deleted is in no file any more.
+
+    Rows are overwritten when they are deleted (`secure_delete`), the log keeps them until then.
+    """
+    if connection.vendor == "sqlite" and not connection.in_atomic_block:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def leave_no_traces(tables: Collection[str]) -> None:
+    """Take deleted rows out of files; outside a transaction.
+
+    PostgreSQL keeps them until a vacuum, and samples of them in its statistics until an analyze.
+    """
+    cut_log()
+    if connection.vendor == "postgresql" and not connection.in_atomic_block:
+        with connection.cursor() as cursor:
+            for table in tables:
+                name = connection.ops.quote_name(table)
+                cursor.execute(f"VACUUM (ANALYZE, SKIP_LOCKED) {name}")
+
+
 def lock_name(name: str, *, shared: bool = False) -> None:
     """Wait until nobody else in the database holds this name; kept to the transaction's end.
 

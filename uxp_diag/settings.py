@@ -48,6 +48,12 @@ IDENTITY_KEYS = env_secret(
     ),
 )
 
+RECEIPT_KEY = env_secret(
+    "UXP_RECEIPT_KEY",
+    generated_in=DATA_DIR / "receipt_key" if EMBEDDED else None,
+    advice="Set it to at least 32 random characters: receipts of erasure are signed with it.",
+)
+
 DEBUG = False
 ALLOWED_HOSTS = env_list("UXP_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if _https else []

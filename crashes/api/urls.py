@@ -14,6 +14,7 @@ from crashes.api.decisions import (
     ReportMoveView,
     SimilarIssuesView,
 )
+from crashes.api.export import ExportView
 from crashes.api.intake import IntakeView, QuarantinedView
 from crashes.api.issues import IssueListView, IssueView
 from crashes.api.raw import RawPayloadView
@@ -23,6 +24,7 @@ from uxp_diag import converters  # noqa: F401  registers `sha256`
 urlpatterns = [
     path("debug-files/", DebugFileUploadView.as_view()),
     path("debug-files/missing/", MissingDebugFilesView.as_view()),
+    path("devices/me/export/", ExportView.as_view()),
     path("intake/", IntakeView.as_view()),
     path("intake/quarantined/", QuarantinedView.as_view()),
     path("issues/", IssueListView.as_view()),

@@ -90,6 +90,7 @@ class Report(models.Model):
             ),
             models.Index(fields=["issue", "-occurred_at", "-id"], name="report_by_issue"),
             models.Index(fields=["program_id", "-received_at", "-id"], name="report_recent"),
+            models.Index(fields=["occurred_at"], name="report_age"),
             models.Index(
                 fields=["issue", "device_id"],
                 name="report_counted_only",

@@ -180,7 +180,7 @@ def open_raw_payload(*, viewer: Viewer, report_pk: int) -> RawPayload:
         raise PermissionDenied("Your role does not include raw payloads.")
     fields = ("raw", "raw_blob", "raw_format", "raw_bytes")
     found = _contents(viewer).only(*fields).get(pk=report_pk)
-    return RawPayload(found.raw_format, found.raw_bytes, _raw_stream(found))
+    return RawPayload(found.raw_format, found.raw_bytes, raw_stream(found))
 
 
 def raw_name(report_id: uuid.UUID, payload: RawPayload) -> str:
@@ -222,7 +222,7 @@ def _contents(viewer: Viewer) -> Any:
     return ReportContent.objects.filter(report__program_id__in=viewer.program_ids)
 
 
-def _raw_stream(content: ReportContent) -> IO[bytes]:
+def raw_stream(content: ReportContent) -> IO[bytes]:
     """The unpacked payload, from the row or from its blob; empty when neither is there."""
     source: IO[bytes] = io.BytesIO(content.raw or b"")
     if content.raw_blob:

@@ -299,9 +299,15 @@ def _forget(attachment: Attachment) -> None:
         mine = Attachment.objects.select_for_update().filter(pk=attachment.pk)
         if not mine.filter(state=Attachment.State.PARTIAL).exists():
             return
+        forget_files([attachment])
+        mine.delete()
+
+
+def forget_files(attachments: Iterable[Attachment]) -> None:
+    """Remove the bytes of files, whole or not; their rows are the caller's."""
+    for attachment in attachments:
         _partial(attachment).unlink(missing_ok=True)
         blobs().remove(attachment.blob)
-        mine.delete()
 
 
 def _partial(attachment: Attachment) -> Path:

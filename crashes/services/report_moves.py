@@ -83,7 +83,7 @@ def move_reports(reports: Sequence[PlacedReport], targets: Mapping[int, int]) ->
     add_cells(come)
     take_cells(left)
     devices = {item.device_id for item in moving} - {NO_DEVICE}
-    _recount_devices(issues, devices)
+    recount_devices(issues, devices)
     for item in moving:
         issues[item.issue_id].report_count -= 1
         issues[targets[item.pk]].report_count += 1
@@ -139,8 +139,11 @@ def has_rest(issue: Issue) -> bool:
     return issue.report_count > Report.objects.filter(COUNTED, issue=issue).count()
 
 
-def _recount_devices(issues: Mapping[int, Issue], devices: set[uuid.UUID]) -> None:
-    """The rows of these devices in these issues, from their reports."""
+def recount_devices(issues: Mapping[int, Issue], devices: set[uuid.UUID]) -> None:
+    """The rows of these devices in these issues, from their reports; the issues are locked.
+
+    Their `device_count` changes and is not saved.
+    """
     programs = {issue.program_id for issue in issues.values()}
     for chunk in _chunks(sorted(devices), _DEVICES):
         wanted = _met(set(issues), chunk, programs)

@@ -23,8 +23,10 @@ from devices.selectors.access import (
     find_sender_by_device_token,
     find_sender_by_ingest_key,
     find_viewer_by_api_token,
+    is_erased_token,
     viewer_of,
 )
+from uxp_diag.api.problem import Problem
 from uxp_diag.viewer import Viewer
 
 _MAX_HEADER = 4096
@@ -90,6 +92,10 @@ class DeviceTokenAuthentication(BaseAuthentication):
             return None
         sender = _memory.find(token, find_sender_by_device_token)
         if sender is None:
+            if is_erased_token(token):
+                raise Problem(
+                    403, "device_erased", "The data of this phone was erased; enroll again."
+                )
             raise AuthenticationFailed("This device token is unknown or revoked; enroll again.")
         return AnonymousUser(), sender
 

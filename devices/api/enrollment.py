@@ -87,6 +87,9 @@ class ConsentStateSchema(serializers.Serializer):
 
     policy_version = serializers.CharField()
     purposes = serializers.ListField(child=serializers.CharField())
+    erasure_id = serializers.UUIDField(
+        allow_null=True, help_text="after a withdrawal: the erasure of what was collected"
+    )
 
 
 def decode_input(request: Request, kind: type[Any]) -> Any:
@@ -180,7 +183,7 @@ class ConsentView(APIView):
         now = timezone.now()
         if sender.device_id is None:
             raise Problem(403, "not_allowed", "Only an enrolled phone has consent to give.")
-        record_consent(
+        erasure_id = record_consent(
             sender.device_id,
             purposes=frozenset(given.purposes),
             policy_version=given.policy_version,
@@ -188,5 +191,9 @@ class ConsentView(APIView):
             now=now,
         )
         return Response(
-            {"policy_version": given.policy_version, "purposes": sorted(set(given.purposes))}
+            {
+                "policy_version": given.policy_version,
+                "purposes": sorted(set(given.purposes)),
+                "erasure_id": None if erasure_id is None else str(erasure_id),
+            }
         )

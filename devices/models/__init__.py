@@ -3,6 +3,7 @@
 from devices.models.access import ApiToken, DeviceToken, IngestKey, Membership, Program
 from devices.models.consent import ConsentEntry
 from devices.models.device import Device, IdentityLink
+from devices.models.erasure import ErasedToken, Erasure
 from devices.models.vital import VitalSample
 
 __all__ = [
@@ -10,6 +11,8 @@ __all__ = [
     "ConsentEntry",
     "Device",
     "DeviceToken",
+    "ErasedToken",
+    "Erasure",
     "IdentityLink",
     "IngestKey",
     "Membership",

@@ -28,6 +28,7 @@ class VitalSample(models.Model):
         ]
         indexes = [
             models.Index(fields=["program_id", "received_at"], name="sample_recent"),
+            models.Index(fields=["interval_end"], name="sample_age"),
         ]
 
     def __str__(self) -> str:

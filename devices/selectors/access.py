@@ -7,7 +7,15 @@ from datetime import datetime
 from django.contrib.auth.models import User
 
 from devices.credentials import hash_token
-from devices.models import ApiToken, ConsentEntry, Device, IngestKey, Membership, Program
+from devices.models import (
+    ApiToken,
+    ConsentEntry,
+    Device,
+    ErasedToken,
+    IngestKey,
+    Membership,
+    Program,
+)
 from uxp_diag.db import fetch_first
 from uxp_diag.roles import Scope, scopes_of
 from uxp_diag.viewer import Viewer
@@ -59,6 +67,11 @@ def find_sender_by_device_token(token: str) -> Sender | None:
         allows_development=allows,
         has_withdrawn=not allows and not personalises and _has_spoken(device_id),
     )
+
+
+def is_erased_token(token: str) -> bool:
+    """Whether the token's phone was erased, so that what it still sends is to be refused."""
+    return ErasedToken.objects.filter(token_hash=hash_token(token)).exists()
 
 
 def _has_spoken(device_id: uuid.UUID) -> bool:

@@ -6,7 +6,8 @@ from datetime import datetime
 from django.db import transaction
 
 from devices.consent import Purpose
-from devices.models import ConsentEntry, Device
+from devices.models import ConsentEntry, Device, Erasure
+from devices.services.erasure import open_erasure, waiting_erasure
 from uxp_diag.db import hold_rows
 
 
@@ -18,9 +19,14 @@ def record_consent(
     policy_version: str,
     given_at: datetime,
     now: datetime,
-) -> None:
-    """Write what the owner said to the ledger and to the device. An empty set is withdrawal."""
+) -> uuid.UUID | None:
+    """Write what the owner said to the ledger and to the device.
+
+    An empty set is withdrawal: from now on nothing is taken, and what was collected is erased.
+    The number of an erasure that is under way is returned.
+    """
     device = Device.objects.select_for_update().get(pk=device_id)
+    had_consent = device.allows_development or device.allows_personalisation
     ConsentEntry.objects.create(
         device=device,
         purposes=sorted(purposes),
@@ -32,6 +38,9 @@ def record_consent(
     device.allows_development = Purpose.DEVELOPMENT in purposes
     device.allows_personalisation = Purpose.PERSONALISATION in purposes
     device.save(update_fields=["policy_version", "allows_development", "allows_personalisation"])
+    if purposes or not had_consent:
+        return waiting_erasure(device.pk)
+    return open_erasure(device, reason=Erasure.Reason.WITHDRAWAL, now=now)
 
 
 def hold_consent(device_ids: frozenset[uuid.UUID]) -> frozenset[uuid.UUID]:

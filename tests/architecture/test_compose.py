@@ -12,7 +12,7 @@ from tests.architecture.tree import run
 from tests.conftest import ROOT
 from uxp_diag.celery import app as celery_app
 
-SECRETS = {"POSTGRES_PASSWORD", "SECRET_KEY", "UXP_IDENTITY_KEYS"}
+SECRETS = {"POSTGRES_PASSWORD", "SECRET_KEY", "UXP_IDENTITY_KEYS", "UXP_RECEIPT_KEY"}
 
 
 @cache

@@ -52,7 +52,7 @@ class Platform:
 
     @property
     def env(self):
-        ours = {"DATABASE_URL", "REDIS_URL", "SECRET_KEY", "UXP_IDENTITY_KEYS"}
+        ours = {"DATABASE_URL", "REDIS_URL", "SECRET_KEY", "UXP_IDENTITY_KEYS", "UXP_RECEIPT_KEY"}
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -63,6 +63,7 @@ class Platform:
             "PORT": str(self.port),
             "SECRET_KEY": "only-for-tests-" + "0" * 50,
             "UXP_IDENTITY_KEYS": "1:only-for-tests-" + "0" * 32,
+            "UXP_RECEIPT_KEY": "only-for-tests-" + "0" * 32,
             "UXP_LOG_LEVEL": "WARNING",
             "UXP_RECOVERY_SECONDS": "6",
             **self.extra_env,

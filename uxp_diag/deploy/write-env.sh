@@ -18,6 +18,7 @@ cat > .env <<EOF
 POSTGRES_PASSWORD=$(random 24)
 SECRET_KEY=$(random 40)
 UXP_IDENTITY_KEYS=1:$(random 32)
+UXP_RECEIPT_KEY=$(random 32)
 
 # The address that people and phones use, and the hosts that the web server answers to.
 # 127.0.0.1 must stay among them: the health check asks there.

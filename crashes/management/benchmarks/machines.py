@@ -22,7 +22,14 @@ from django.conf import settings
 from crashes.management.benchmarks.terms import Unavailable
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_OURS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "UXP_IDENTITY_KEYS", "DJANGO_SETTINGS_MODULE")
+_OURS = (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "UXP_IDENTITY_KEYS",
+    "UXP_RECEIPT_KEY",
+    "DJANGO_SETTINGS_MODULE",
+)
 _STOP_SECONDS = 15.0
 _WATCH_SECONDS = 0.002
 

@@ -18,9 +18,11 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from crashes.services.collecting import tend_debug_files
+from crashes.services.erasing import erase_waiting, forget_old_tokens
 from crashes.services.processing import lease_reports, process_reports
 from crashes.services.reconciling import reconcile
 from crashes.services.regrouping import list_awaited, regroup_waiting
+from crashes.services.retention import clean_files, forget_expired
 from crashes.services.symbol_tables import list_unprepared, prepare_debug_file
 from crashes.tasks import BATCH
 
@@ -28,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 _SHORTEST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 0.5
+_FORGET_SECONDS = 24 * 3600.0
 
 
 class Command(BaseCommand):
@@ -54,6 +57,7 @@ class Command(BaseCommand):
         if options["reconcile"]:
             next_reconcile = time.monotonic()
             next_collection = next_reconcile + settings.RECOVERY_SECONDS  # not while it starts
+        next_forget = next_reconcile
         pause = _SHORTEST_PAUSE_SECONDS
         while not self._is_stopping:
             if time.monotonic() >= next_reconcile:
@@ -62,6 +66,9 @@ class Command(BaseCommand):
             if time.monotonic() >= next_collection:
                 _attempt(_collect)
                 next_collection = time.monotonic() + settings.COLLECT_SECONDS
+            if time.monotonic() >= next_forget:
+                _attempt(_forget)
+                next_forget = time.monotonic() + _FORGET_SECONDS
             if _work_once():
                 pause = _SHORTEST_PAUSE_SECONDS
                 continue
@@ -77,7 +84,7 @@ class Command(BaseCommand):
 
 def _work_once() -> bool:
     """Do one piece of work of every kind; whether there was any."""
-    steps = (_prepare_debug_file, _digest_reports, _regroup_reports)
+    steps = (_erase_device, _prepare_debug_file, _digest_reports, _regroup_reports)
     done = [_attempt(step) for step in steps]
     return any(done)
 
@@ -100,6 +107,16 @@ def _reconcile() -> None:
 
 def _collect() -> None:
     tend_debug_files(now=timezone.now())
+
+
+def _erase_device() -> bool:
+    return erase_waiting(now=timezone.now())
+
+
+def _forget() -> None:
+    forget_expired(now=timezone.now())
+    forget_old_tokens(now=timezone.now())
+    clean_files()
 
 
 def _prepare_debug_file() -> bool:

@@ -26,6 +26,7 @@ def run(code, tmp_path, **environment):
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     production = {
         "SECRET_KEY": "x" * 50, "UXP_IDENTITY_KEYS": "1:" + "y" * 32,
+        "UXP_RECEIPT_KEY": "z" * 32,
         "UXP_DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "uxp_diag.settings",
     }  # fmt: skip
     done = subprocess.run(
