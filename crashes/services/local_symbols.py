@@ -3,12 +3,15 @@
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from crashes.services.sandboxes import BUILD_SYMCACHE, IDENTIFY, sandbox
 from crashes.symbolication.lookup import Symcache, SymcachePool
 from uxp_diag.sandbox import JobRefused, SandboxFailure
+
+_MAX_SPLIT_FILES = 32
 
 
 def walk_files(paths: Sequence[Path]) -> Iterator[Path]:
@@ -44,9 +47,15 @@ class FolderFinder:
         self._folder = Path(tempfile.mkdtemp(prefix="uxp-symcaches-"))
         self._pool = SymcachePool()
         self._files: dict[str, list[tuple[bool, Path]]] = {}
+        self._split: list[tuple[set[str], Path]] = []
+        self._units: dict[Path, set[str]] = {}
         self._made: dict[str, Path | None] = {}
         for path in walk_files(paths):
             facts = identify_file(path)
+            if facts and facts.get("dwo_ids"):
+                self._units[path] = set(facts["dwo_ids"])
+                if not facts.get("build_id"):
+                    self._split.append((self._units[path], path))
             if facts and facts.get("build_id"):
                 files = self._files.setdefault(facts["build_id"], [])
                 files.append((not facts.get("has_dwarf"), path))
@@ -76,14 +85,22 @@ class FolderFinder:
                 source.open("rb") as debug,
                 target.open("w+b") as out,
                 tempfile.TemporaryFile(dir=self._folder) as scratch,
+                ExitStack() as stack,
             ):
+                split = [stack.enter_context(path.open("rb")) for path in self._split_of(source)]
                 try:
                     sandbox().run(
                         "crashes.symbolication.jobs:build_symcache_job",
-                        files=[debug.fileno(), out.fileno(), scratch.fileno()],
+                        files=[file.fileno() for file in (debug, out, scratch, *split)],
                         limits=BUILD_SYMCACHE,
                     )
                 except (JobRefused, SandboxFailure):
                     continue
             return target
         return None
+
+    def _split_of(self, source: Path) -> list[Path]:
+        """The `.dwp` and `.dwo` files with units of a file, as many as one job may have open."""
+        wanted = self._units.get(source, set())
+        found = sorted(self._split, key=lambda one: (-len(one[0] & wanted), one[1]))
+        return [path for units, path in found if units & wanted][:_MAX_SPLIT_FILES]

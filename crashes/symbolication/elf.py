@@ -44,6 +44,7 @@ from crashes.symbolication.elffile import (
 )
 from crashes.symbolication.errors import UnreadableDebugFile
 from crashes.symbolication.kernel import kernel_name
+from crashes.symbolication.splitdwarf import dwo_ids
 
 __all__ = ["DebugFileFacts", "DebugFileKind", "UnreadableDebugFile", "identify"]
 
@@ -57,6 +58,7 @@ _MAX_BUILD_ID_BYTES = 64
 _HEX_NAME = re.compile(r"[0-9a-f]{14,}")
 _MAX_RODATA_BYTES = 64 << 20
 _MAX_NAME = 130
+_MAX_SPLIT_UNITS = 20_000
 _BANNER = re.compile(rb"Linux version ([0-9][0-9A-Za-z.+_~-]{2,100}) ")
 _MAPPING_SPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "guardsquare.com")
 _MAPPING_LINE = re.compile(
@@ -91,7 +93,8 @@ class DebugFileFacts:
     (`kernel.py`). `name` is a hint for people: the soname, the name
     in a `.sym`, or what the debug link calls it. `load_base` is the address of the first loaded
     segment, which symcaches count from. `text_ranges` are `(start, end)` virtual addresses.
-    `has_symtab` is true for a full symbol table, in the open or xz-compressed inside
+    `dwo_ids` are the units that were split off, or that the file holds for
+    another one. `has_symtab` is true for a full symbol table, in the open or xz-compressed inside
     (`has_minidebug`); the dynamic table, which a stripped library keeps, is `has_dynsym`.
     """
 
@@ -112,6 +115,7 @@ class DebugFileFacts:
     load_base: int = 0
     text_ranges: tuple[tuple[int, int], ...] = ()
     has_compressed_sections: bool = False
+    dwo_ids: tuple[str, ...] = ()
 
 
 def identify(source: BinaryIO | bytes) -> DebugFileFacts:
@@ -174,6 +178,7 @@ def elf_facts(elf: ElfFile) -> DebugFileFacts:
         load_base=elf.load_base,
         text_ranges=elf.text_ranges,
         has_compressed_sections=any(section.is_compressed for section in elf.sections),
+        dwo_ids=dwo_ids(elf)[:_MAX_SPLIT_UNITS] if _is_split(elf) else (),
     )
 
 

@@ -61,6 +61,11 @@ class ElfImage:
         start = self._contents[name][0] + offset
         self.data[start : start + len(content)] = content
 
+    def content(self, name: str) -> bytearray:
+        """The whole content of a section, wherever it points."""
+        offset, size_bytes = self._contents[name]
+        return self.data[offset : offset + size_bytes]
+
     def _write_headers(self, like: ElfFile) -> None:
         layout = self._layout
         identification = MAGIC + bytes(

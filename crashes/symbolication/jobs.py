@@ -59,9 +59,15 @@ def _holds_nul(fd: int) -> bool:
         return data.find(b"\0") >= 0
 
 
-def build_symcache_job(debug_fd: int, out_fd: int, scratch_fd: int | None = None) -> dict[str, Any]:
-    """Compile `debug_fd` into `out_fd`; `SymcacheFacts` as a dict. Raises UnreadableDebugFile."""
-    return _plain(asdict(build_symcache(debug_fd, out_fd, scratch_fd=scratch_fd)))
+def build_symcache_job(
+    debug_fd: int, out_fd: int, scratch_fd: int | None = None, *split_fds: int
+) -> dict[str, Any]:
+    """Compile `debug_fd` into `out_fd`; `SymcacheFacts` as a dict. Raises UnreadableDebugFile.
+
+    `split_fds` are `.dwo` or `.dwp` files that may hold units of the file.
+    """
+    facts = build_symcache(debug_fd, out_fd, scratch_fd=scratch_fd, split_fds=split_fds)
+    return _plain(asdict(facts))
 
 
 def mapping_job(mapping_fd: int) -> dict[str, Any]:

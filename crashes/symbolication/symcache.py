@@ -21,6 +21,7 @@ All modules it needs are imported at the top for the same reason.
 
 import mmap
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -36,6 +37,7 @@ from crashes.symbolication.linefallback import with_lines
 from crashes.symbolication.lineprograms import LineWalk
 from crashes.symbolication.minidebug import breakpad_text
 from crashes.symbolication.normalize import mapped
+from crashes.symbolication.splitdwarf import read, with_units
 from crashes.symbolication.table import NONE, layout_of, raw_names, string_bytes, trailer_bytes
 
 SYMCACHE_VERSION = 2
@@ -58,7 +60,8 @@ class SymcacheFacts:
     """What was compiled.
 
     `size_bytes` counts the trailer. `dead_sequences` are line sequences of discarded code that
-    were buried before compiling, `unreadable_line_units` those that could not be checked.
+    were buried before compiling, `unreadable_line_units` those that could not be checked; `split_units` the
+    units that came from `.dwo` or `.dwp` files.
     """
 
     version: int
@@ -72,13 +75,17 @@ class SymcacheFacts:
     dead_sequences: int = 0
     unreadable_line_units: int = 0
     is_split_dwarf: bool = False
+    split_units: int = 0
 
 
-def build_symcache(debug_fd: int, out_fd: int, *, scratch_fd: int | None = None) -> SymcacheFacts:
+def build_symcache(
+    debug_fd: int, out_fd: int, *, scratch_fd: int | None = None, split_fds: Sequence[int] = ()
+) -> SymcacheFacts:
     """Compile the debug file behind `debug_fd` into the empty file behind `out_fd`.
 
     `scratch_fd` is an empty file opened for reading and writing, for the inflated copy of a
-    compressed debug file; without it an anonymous memory file serves. Nothing is closed. Raises
+    compressed debug file; without it an anonymous memory file serves. `split_fds` are `.dwo` or
+    `.dwp` files that may hold units of this one. Nothing is closed. Raises
     UnreadableDebugFile: the codes of `identify` and of `normalize`, `no_symbols` for a file
     without names, `relocatable_object` for an unlinked one with relocations that
     are not understood, `uncompilable_debug_file` when the
@@ -90,13 +97,13 @@ def build_symcache(debug_fd: int, out_fd: int, *, scratch_fd: int | None = None)
             raise UnreadableDebugFile("not_native", "a mapping holds no native symbols")
         file.seek(0)
         if file.read(4) == MAGIC:
-            return _build_from_elf(ElfFile(file), debug_fd, out_fd, scratch_fd)
+            return _build_from_elf(ElfFile(file), debug_fd, out_fd, scratch_fd, split_fds)
     with mmap.mmap(debug_fd, 0, access=mmap.ACCESS_READ) as data:
         return _write(compile_table(data), out_fd, facts, SymcacheSource.BREAKPAD, LineWalk())
 
 
 def _build_from_elf(
-    elf: ElfFile, debug_fd: int, out_fd: int, scratch_fd: int | None
+    elf: ElfFile, debug_fd: int, out_fd: int, scratch_fd: int | None, split_fds: Sequence[int]
 ) -> SymcacheFacts:
     facts = elf_facts(elf)
     source = _source(facts)
@@ -106,12 +113,18 @@ def _build_from_elf(
         # An unlinked object has addresses only now.
         facts = replace(facts, text_ranges=normalized.elf.text_ranges)
         table = compile_table(normalized.data)
+        split_units = 0
+        if split_fds and facts.is_split_dwarf:
+            files = read(split_fds)
+            table, split_units = with_units(table, normalized.elf, normalized.data, files)
         if source is SymcacheSource.DWARF:
             table = with_lines(table, normalized.elf, normalized.data, normalized.lines)
         places = b""
         if (facts.mapping_id or "").startswith(PREFIX):
             places = symbols_text(labels(normalized.elf))
-        return _write(table, out_fd, facts, source, normalized.lines, places=places)
+        return _write(
+            table, out_fd, facts, source, normalized.lines, places=places, split_units=split_units
+        )
 
 
 def _source(facts: DebugFileFacts) -> SymcacheSource:
@@ -134,9 +147,10 @@ def _write(
     lines: LineWalk,
     *,
     places: bytes = b"",
+    split_units: int = 0,
 ) -> SymcacheFacts:
     strings, offsets = _demangled_names(table)
-    summary = _summary(facts, source, lines)
+    summary = _summary(facts, source, lines) | {"split_units": split_units}
     trailer: dict[str, Any] = {"names": len(table), "name_offsets": len(table) + len(strings)}
     trailer |= summary | {"text_ranges": facts.text_ranges}
     if places:
