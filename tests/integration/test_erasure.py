@@ -80,6 +80,14 @@ def fill(send, token, stack=STACK):
     assert [answer.status_code for answer in answers] == [202, 202, 200, 200]
 
 
+def receipt_of(request_id=None):
+    """The receipt of an erasure; of the only one without a number."""
+    wanted = {"pk": request_id} if request_id else {}
+    receipt = Erasure.objects.get(**wanted).receipt
+    assert receipt is not None
+    return receipt
+
+
 def names_of(device_id):
     """Where the database still names a device."""
     wanted = str(device_id)
@@ -182,7 +190,7 @@ def test_receipts_are_a_chain(send, device_token, other_token):
     for token in (device_token, other_token):
         request_id = send("devices/me/erase/", b"", token=token).json()["request_id"]
         erase_waiting(now=timezone.now())
-        receipts.append(Erasure.objects.get(pk=request_id).receipt)
+        receipts.append(receipt_of(request_id=request_id))
 
     assert receipts[0]["receipt"]["previous"] is None
     assert len(receipts[1]["receipt"]["previous"]) == 64
@@ -259,7 +267,7 @@ def test_an_erasure_that_broke_off_is_gone_on_with_and_tells_of_all(
 
     assert erase_waiting(now=timezone.now() + timedelta(minutes=6))
 
-    assert Erasure.objects.get().receipt["receipt"]["stores"]["reports"]["before"] == 3
+    assert receipt_of()["receipt"]["stores"]["reports"]["before"] == 3
 
 
 def test_the_command_erases_and_prints_the_receipt(send, device_token, capsys):
@@ -301,7 +309,7 @@ def test_every_table_that_names_a_device_is_emptied_of_it_or_said_to_stay():
 def test_nothing_stays_longer_than_a_year(send, device_token):
     fill(send, device_token)
     now = timezone.now()
-    kept = Report.objects.order_by("pk").last()
+    kept = Report.objects.latest("pk")
     Report.objects.exclude(pk=kept.pk).update(
         received_at=now - timedelta(days=359), occurred_at=now - timedelta(days=360)
     )
