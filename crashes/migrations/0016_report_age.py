@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("crashes", "0013_smaller_contents"),
+        ("crashes", "0015_issue_leads_on"),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("devices", "0002_vital_samples"),
+        ("devices", "0003_scrubber_version"),
     ]
 
     operations = [
