@@ -29,7 +29,7 @@ def parse(payload: bytes) -> Crash:
     """The crash of one report. Raises MalformedPayload `malformed_json` or `not_acra`."""
     report = json_object(payload)
     if not any(name in report for name in _KNOWN_BY):
-        raise MalformedPayload("not_acra", "no field of an ACRA report is there")
+        raise MalformedPayload("not_acra", "no field of an ACRA report is there", where="line 1")
     crash = _with_thread(_stack(report), mapping(report.get("THREAD_DETAILS")))
     build = mapping(report.get("BUILD"))
     package = _said(report, "PACKAGE_NAME", 200)

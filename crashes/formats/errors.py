@@ -9,7 +9,7 @@ class MalformedPayload(Exception):
     """The payload cannot be read as the format it claims to be.
 
     `code` is a stable snake-case word such as `not_a_tombstone` or `truncated_protobuf`;
-    `where` says at which line (`line 12`) or offset (`offset 0x40`) reading failed, or is None.
+    `where` says at which line (`line 12`; `line 1, letter 8` of JSON) or offset (`offset 0x40`) reading failed, or is None.
     """
 
     def __init__(self, code: str, detail: str, *, where: str | None = None) -> None:

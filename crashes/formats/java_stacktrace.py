@@ -72,7 +72,9 @@ def from_log(log: list[LogLine]) -> Crash:
     """
     start = fatal_line(log)
     if start is None:
-        raise MalformedPayload("not_a_java_stacktrace", "no exception stands in this log")
+        raise MalformedPayload(
+            "not_a_java_stacktrace", "no exception stands in this log", where="line 1"
+        )
     first = log[start]
     lines = [line.message for line in log[start:] if line.writer == first.writer]
     begin = _find_beginning(lines)

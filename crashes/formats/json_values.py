@@ -28,15 +28,20 @@ def json_object(payload: bytes | memoryview) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         document = _decode_leniently(bytes(payload))
     if not isinstance(document, dict):
-        raise MalformedPayload("malformed_json", "the payload is not a JSON object")
+        raise MalformedPayload("malformed_json", "the payload is not a JSON object", where="line 1")
     return document
 
 
 def _decode_leniently(payload: bytes) -> Any:
     try:
         return json.loads(payload.decode("utf-8-sig", "replace"), strict=False)
+    except json.JSONDecodeError as problem:
+        where = f"line {problem.lineno}, letter {problem.colno}"
+        raise MalformedPayload("malformed_json", "the payload is not JSON", where=where) from None
     except (ValueError, RecursionError):
-        raise MalformedPayload("malformed_json", "the payload is not JSON") from None
+        raise MalformedPayload(
+            "malformed_json", "the payload nests too deep", where="line 1"
+        ) from None
 
 
 def text(value: Any, limit: int = MAX_TEXT) -> str | None:

@@ -69,7 +69,7 @@ def _plain(payload: bytes, lines: list[str]) -> Crash:
             return read(lines)
         except MalformedPayload:
             continue
-    raise MalformedPayload("no_crash_in_log", "no crash stands in this text")
+    raise MalformedPayload("no_crash_in_log", "no crash stands in this text", where="line 1")
 
 
 def _fatal(log: list[LogLine], at: int, line: LogLine) -> Crash | None:
@@ -161,7 +161,7 @@ def _less_than_fatal(log: list[LogLine]) -> Crash:
     for line in log:
         if found := _SIGNAL.search(line.message):
             return _signal(line, found)
-    raise MalformedPayload("no_crash_in_log", "no crash stands in this log")
+    raise MalformedPayload("no_crash_in_log", "no crash stands in this log", where="line 1")
 
 
 def _signal(line: LogLine, found: re.Match[str]) -> Crash:

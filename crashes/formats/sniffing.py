@@ -32,6 +32,7 @@ _PID_LINE = re.compile(r"\s*pid: [0-9]{1,10}(?:, tid: [0-9]{1,10})?(?:, name: .*
 _SIGNAL_LINE = re.compile(r"\s*signal -?[0-9]{1,3} \(")
 _FINGERPRINT = re.compile(rb"[\x21-\x7e]{1,200}/[\x20-\x7e]{1,400}")
 _ACRA_FIELDS = ("REPORT_ID", "APP_VERSION_CODE", "PACKAGE_NAME", "ANDROID_VERSION")
+_EVENT_FIELDS = ("exception", "threads", "platform", "debug_meta", "logentry", "breadcrumbs")
 _XCRASH_FORMATS = {
     "anr": PayloadFormat.ANR_TRACES,
     "java": PayloadFormat.JAVA_STACKTRACE,
@@ -85,7 +86,7 @@ def _by_wrapping(lines: list[str]) -> PayloadFormat | None:
     """The format of a text that says at its beginning what it is."""
     head = lines[:_HEAD_LINES]
     if lines[0].lstrip().startswith("{"):
-        return PayloadFormat.ACRA_JSON if _is_acra("\n".join(lines)) else None
+        return _of_json("\n".join(lines))
     if _is_dropbox(head):
         return PayloadFormat.DROPBOX
     if any(mark in line for line in head for mark in _MICRODUMP_MARKS):
@@ -98,8 +99,11 @@ def _by_wrapping(lines: list[str]) -> PayloadFormat | None:
     return None
 
 
-def _is_acra(text: str) -> bool:
-    return '"STACK_TRACE"' in text and any(f'"{name}"' in text for name in _ACRA_FIELDS)
+def _of_json(text: str) -> PayloadFormat | None:
+    if '"STACK_TRACE"' in text and any(f'"{name}"' in text for name in _ACRA_FIELDS):
+        return PayloadFormat.ACRA_JSON
+    is_event = '"event_id"' in text and any(f'"{name}"' in text for name in _EVENT_FIELDS)
+    return PayloadFormat.SENTRY_EVENT if is_event else None
 
 
 def _is_dropbox(head: list[str]) -> bool:

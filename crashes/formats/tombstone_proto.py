@@ -57,7 +57,9 @@ def parse(payload: bytes) -> Crash:
     """
     tombstone, dropped_count = _open(inflated(payload))
     if not (tombstone.get("threads") or tombstone.get("signal_info")):
-        raise MalformedPayload("not_a_tombstone", "the message has no thread and no signal")
+        raise MalformedPayload(
+            "not_a_tombstone", "the message has no thread and no signal", where="offset 0x0"
+        )
     return _crash(tombstone, dropped_count)
 
 

@@ -88,7 +88,9 @@ def open_container(payload: bytes) -> Container:
     if payload[:4] == _SWAPPED_MAGIC:
         raise MalformedPayload("unsupported_minidump", "a big-endian dump is of no known processor")
     if payload[:4] != MAGIC:
-        raise MalformedPayload("not_a_minidump", "the file does not start with MDMP")
+        raise MalformedPayload(
+            "not_a_minidump", "the file does not start with MDMP", where="offset 0x0"
+        )
     if len(payload) < _HEADER.size:
         raise MalformedPayload("truncated_minidump", "the header is cut off", where="offset 0x4")
     _, version, count, directory, _, written_at, _ = _HEADER.unpack_from(payload)

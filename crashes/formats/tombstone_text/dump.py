@@ -108,11 +108,15 @@ class Dump:
         evidence = self.has_banner or self.signal or self.row or len(self.threads[0].lines)
         if not evidence:
             raise MalformedPayload(
-                "not_a_tombstone", "no banner, process, signal or backtrace of a native crash"
+                "not_a_tombstone",
+                "no banner, process, signal or backtrace of a native crash",
+                where="line 1",
             )
         kind = self._detail("crash_type")
         if kind not in (None, "native"):
-            raise MalformedPayload("not_a_tombstone", f"the report of a crash of type {kind}")
+            raise MalformedPayload(
+                "not_a_tombstone", f"the report of a crash of type {kind}", where="line 1"
+            )
 
     def _threads(self) -> tuple[Thread, ...]:
         return tuple(

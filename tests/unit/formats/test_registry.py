@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from crashes.formats import registry
 from crashes.formats.errors import MalformedPayload
 from crashes.formats.registry import PARSERS, SUPPORTED, PayloadFormat, parse_payload, sniff
+from crashes.management.benchmarks import dumps
+from crashes.management.benchmarks.payloads import sentry_event
 from crashes.stack import from_json, to_json
 from tests.unit.formats.fixtures import Golden, goldens
 from tests.unit.formats.mutations import mutated
@@ -73,6 +75,73 @@ def test_a_crash_survives_json(name: str, golden: Golden):
 )  # fmt: skip
 def test_content_tells_the_format(payload: bytes, found: PayloadFormat | None):
     assert sniff(payload) is found
+
+
+_TRACE = b"java.lang.IllegalStateException: gone\n\tat com.example.Main.run(Main.java:1)\n"
+WHOLE = {
+    PayloadFormat.MINIDUMP: [dumps.minidump(1)],
+    PayloadFormat.MICRODUMP: [dumps.microdump(1), dumps.microdump(1).replace(b"F/google-breakpad(4711): ", b"")],
+    PayloadFormat.BUGREPORT: [
+        dumps.bugreport(1, log=b"", trace=_TRACE),
+        b"========\n== dumpstate: 2026-01-08 15:30:07\n========\n\nBuild: UP1A.231005.007\n"
+        b"------ UPTIME (uptime) ------\nup 1 day\n",
+    ],
+    PayloadFormat.BATTERYSTATS: [dumps.batterystats(1)],
+    PayloadFormat.SENTRY_EVENT: [
+        sentry_event(_TRACE, 1),
+        b'\n  {"event_id": "9ec79c33ec9942ab8353589fcb2e04dc", "exception": {"values": []}}',
+    ],
+    PayloadFormat.ACRA_JSON: [b'{"ANDROID_VERSION": "14", "REPORT_ID": "1", "STACK_TRACE": "a.B\\n"}'],
+    PayloadFormat.JAVA_STACKTRACE: [
+        _TRACE,
+        b"Exception in thread \"main\" " + _TRACE,
+        b"FATAL EXCEPTION: main\nProcess: com.example, PID: 7\n" + _TRACE,
+    ],
+    PayloadFormat.KERNEL_LOG: [
+        b"Panic#1 Part1\n<0>[    1.000000] Kernel panic - not syncing: sysrq triggered crash\n",
+        b"====1624000000.123456-D\n[    1.000000] Kernel panic - not syncing: x\n",
+        b"<0>[    1.000000s][pid:1,cpu3,init]Kernel panic - not syncing: x\n",
+    ],
+    PayloadFormat.DROPBOX: [b"Process: com.example\nFlags: 0x1\nPackage: com.example v1 (1)\n\n" + _TRACE],
+    PayloadFormat.LOGCAT: [b"01-08 15:29:43.114  9876  9876 E AndroidRuntime: FATAL EXCEPTION: main\n" * 3],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("payload_format", "payload"),
+    [(name, payload) for name, payloads in WHOLE.items() for payload in payloads],
+)
+def test_a_whole_payload_tells_its_format_packed_or_not(
+    payload_format: PayloadFormat, payload: bytes
+):
+    assert sniff(payload) is payload_format
+    assert sniff(gzip.compress(payload)) is payload_format
+
+
+@pytest.mark.parametrize(
+    ("payload_format", "payload", "where"),
+    [
+        (PayloadFormat.JAVA_STACKTRACE, b"prose", "line 1"),
+        (PayloadFormat.TOMBSTONE_TEXT, b"prose", "line 1"),
+        (PayloadFormat.TOMBSTONE_PROTO, b"\x12\xff\xff\xff\x7f", "offset 0x1"),
+        (PayloadFormat.ANR_TRACES, b"prose", "line 1"),
+        (PayloadFormat.DROPBOX, b"prose", "line 1"),
+        (PayloadFormat.LOGCAT, b"prose", "line 1"),
+        (PayloadFormat.KERNEL_LOG, b"prose", "line 1"),
+        (PayloadFormat.MINIDUMP, b"MDMP\x93\xa7", "offset 0x4"),
+        (PayloadFormat.MICRODUMP, b"prose", "line 1"),
+        (PayloadFormat.BATTERYSTATS, b"prose", "line 1"),
+        (PayloadFormat.BUGREPORT, b"prose", "line 1"),
+        (PayloadFormat.ACRA_JSON, b'{"a": 1', "line 1, letter 8"),
+        (PayloadFormat.SENTRY_EVENT, b'{"a": 1', "line 1, letter 8"),
+    ],
+)
+def test_a_refusal_says_where(payload_format: PayloadFormat, payload: bytes, where: str):
+    with pytest.raises(MalformedPayload) as refusal:
+        parse_payload(payload_format, payload)
+
+    assert refusal.value.where == where
+    assert refusal.value.detail
 
 
 @pytest.mark.parametrize("payload_format", sorted(set(PayloadFormat) - SUPPORTED))
