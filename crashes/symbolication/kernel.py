@@ -12,11 +12,10 @@ second name:
     kernel/6.1.0-56-arm64            vmlinux
     kernel/6.1.0-56-arm64/ext4       a module
 
-A raw address of a kernel is not the one in the debug file where KASLR moved it. The kernel prints
-by how much when it panics (`Kernel Offset: 0x1a400000 from 0xffffffff81000000`).
+Frames that are nothing but an address, as kernels built without their own symbols print them, are
+not looked up: that would need the offset by which KASLR moved the kernel at that boot.
 """
 
-import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +25,6 @@ from crashes.symbolication.elfsymbols import Symbol
 
 PREFIX = "kernel/"
 _SOURCE = "kernel"
-_OFFSET = re.compile(r"Kernel Offset: (?P<offset>0x[0-9a-f]{1,16}) from (?P<base>0x[0-9a-f]{1,16})")
 
 
 def kernel_name(release: str, module: str | None = None) -> str:
@@ -52,12 +50,6 @@ def sizes(crash: Crash, frames: Sequence[Frame]) -> list[int | None]:
     if not isinstance(listed, list) or len(listed) != len(frames):
         return [None] * len(frames)
     return [size if isinstance(size, int) else None for size in listed]
-
-
-def unslid(address: int, text: str) -> int:
-    """The address that a debug file has for one of a running kernel, by what its log says."""
-    found = _OFFSET.search(text)
-    return address - int(found["offset"], 16) if found else address
 
 
 class SymbolPlaces:

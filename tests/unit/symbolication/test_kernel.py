@@ -9,7 +9,7 @@ from crashes.stack import Crash, FrameStatus
 from crashes.symbolication.elf import identify
 from crashes.symbolication.elfsymbols import Symbol
 from crashes.symbolication.frames import symbolicate
-from crashes.symbolication.kernel import SymbolPlaces, unslid
+from crashes.symbolication.kernel import SymbolPlaces
 from crashes.symbolication.lookup import Symcache
 from tests.unit.symbolication.conftest import Compiler, Toolchain, run
 
@@ -142,10 +142,3 @@ def test_of_functions_of_one_name_the_printed_size_decides() -> None:
     assert places.address_of("probe", 0x10, 0x80) == 0x210
     assert places.address_of("probe", 0x60, None) == 0x260
     assert places.address_of("nobody", 0, None) is None
-
-
-def test_an_address_is_moved_back_by_what_the_panic_says() -> None:
-    text = "Kernel Offset: 0x1a400000 from 0xffffffff81000000 (relocation range: …)"
-
-    assert unslid(0xFFFFFFFF9B400123, text) == 0xFFFFFFFF81000123
-    assert unslid(0xFFFFFFFF81000123, "Kernel Offset: disabled") == 0xFFFFFFFF81000123
