@@ -56,8 +56,11 @@ def _short(exact_key: str) -> int:
 class Grouper:
     """Assigns crashes to groups, online. One instance per stream."""
 
-    def __init__(self, mechanism: Mechanism = MECHANISMS[CURRENT]) -> None:
+    def __init__(
+        self, mechanism: Mechanism = MECHANISMS[CURRENT], *, is_linking: bool = True
+    ) -> None:
         self._mechanism = mechanism
+        self._is_linking = is_linking
         self._scopes: dict[str, _Scope] = {}
         self._vocabulary = Vocabulary()
         self._parents: dict[str, str] = {}
@@ -72,7 +75,8 @@ class Grouper:
         ranked = tuple(scope.openers[number] for number in _ranked(known, decision))
         if known is None:
             known = self._add(scope, crash_id, item, joined=decision.joined)
-            self._link(scope.groups[known], (scope.groups[other] for other in decision.links))
+            if self._is_linking:
+                self._link(scope.groups[known], (scope.groups[other] for other in decision.links))
         return Assignment(crash_id, self.root_of(scope.groups[known]), score, ranked, decision)
 
     def learn(self, crash_id: str, item: GroupingInput) -> None:
