@@ -161,9 +161,9 @@ def move_report(*, report_pk: int, issue_id: int, by: Viewer, now: datetime) -> 
     reports = load_reports(pk=report.pk)
     _pin(decision, reports, target.pk)
     decision.reports = move_reports(reports, {report.pk: target.pk})
-    decision.details = {"seen": seen, "report": str(report.report_id)}
+    decision.details = {"seen": seen}
     decision.save()
-    _note("moved", decision, f"report {report.report_id} went to issue {target.pk}")
+    _note("moved", decision, f"a report of issue {source.pk} went to issue {target.pk}")
     return decision
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -23,6 +24,7 @@ from crashes.models import (
     IssueDevice,
     IssueTally,
     Report,
+    ReportPin,
     StackVariant,
     TriageEvent,
 )
@@ -67,22 +69,26 @@ class Fleet:
     def send(self, stack, *, phone=0, build="V3.420", count=1):
         """Reports with a stack of this name; the issue of the last."""
         for _ in range(count):
-            self.minute += 1
-            device = self.devices[phone]
-            document = {
-                "report_id": str(uuid.uuid4()),
-                "occurred_at": (START + timedelta(minutes=self.minute)).isoformat(),
-                "kind": "java_crash",
-                "software": {"os_build": build},
-                "app": {"package": f"com.example.{stack[0]}", "version_name": "1"},
-                "payload": {"format": "java_stacktrace", "text": java(stack)},
-            }
-            report = decode_report(json.dumps(document).encode())
-            payload = payload_bytes(report.payload)
-            upload = Upload(self.program.pk, device.pk, device.model, report, payload, NOW)
-            accept_reports([upload])
+            self.accept(stack, phone=phone, build=build)
             process_reports(lease_reports(limit=50, now=NOW), now=NOW)
         return Report.objects.latest("pk").issue
+
+    def accept(self, stack, *, phone=0, build="V3.420"):
+        """A report that waits for a worker."""
+        self.minute += 1
+        device = self.devices[phone]
+        document = {
+            "report_id": str(uuid.uuid4()),
+            "occurred_at": (START + timedelta(minutes=self.minute)).isoformat(),
+            "kind": "java_crash",
+            "software": {"os_build": build},
+            "app": {"package": f"com.example.{stack[0]}", "version_name": "1"},
+            "payload": {"format": "java_stacktrace", "text": java(stack)},
+        }
+        report = decode_report(json.dumps(document).encode())
+        payload = payload_bytes(report.payload)
+        upload = Upload(self.program.pk, device.pk, device.model, report, payload, NOW)
+        accept_reports([upload])
 
     def merge(self, kept, gone):
         return merge_issues(kept_id=kept.pk, gone_id=gone.pk, by=self.by, now=NOW)
@@ -495,6 +501,45 @@ def test_a_batch_groups_like_one_after_the_other():
     assert place_in(45) == [names[group] for group in assigned]
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite writes one at a time")
+def test_workers_place_while_people_decide_and_nothing_is_lost_or_doubled():
+    fleet = Fleet()
+    kept, gone = fleet.send("a"), fleet.send("b", phone=1)
+    stacks = ["b", "b1", "a", "d", "d1", "d", "b", "a1"] * 3
+    for number, stack in enumerate(stacks):
+        fleet.accept(stack, phone=number % 3)
+    rows = lease_reports(limit=100, now=NOW)
+    parts = [rows[place::2] for place in range(2)]
+
+    def work(part):
+        try:
+            for start in range(0, len(part), 3):
+                process_reports(part[start : start + 3], now=NOW)
+        finally:
+            connection.close()
+
+    def decide():
+        try:
+            for _ in range(4):
+                fleet.undo(fleet.merge(kept, gone))
+            fleet.merge(kept, gone)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(3) as pool:
+        jobs = [pool.submit(work, part) for part in parts] + [pool.submit(decide)]
+        for job in jobs:
+            job.result()
+
+    done = Report.objects.filter(state=Report.State.DONE)
+    assert done.count() == len(stacks) + 2
+    assert not done.filter(issue=gone).exists()
+    homes = StackVariant.objects.filter(scope="managed/com.example.d").values("issue_id")
+    assert homes.distinct().count() == 1  # two workers with one new crash make one issue
+    assert_counts_add_up()
+
+
 # Any sequence ---------------------------------------------------------------------------------
 
 _STEPS = st.lists(
@@ -574,12 +619,8 @@ def issue_variant(issue, number):
 
 def _assert_apart(pairs, standing):
     """Reports that a standing split parted share no issue, but for those somebody moved later."""
-    moved = set()
-    for decision in standing:
-        if decision.kind == "move":
-            moved.add(decision.details["report"])
-    ids = {str(key): pk for key, pk in Report.objects.values_list("report_id", "pk")}
-    free = {ids[report] for report in moved if report in ids}
+    moved = ReportPin.objects.filter(decision__kind="move", decision__undone_at=None)
+    free = set(moved.values_list("report_id", flat=True))
     places = dict(Report.objects.values_list("pk", "issue_id"))
     for decision in standing:
         if decision.pk in pairs:
