@@ -19,6 +19,7 @@ from crashes.grouping.values import Candidate, GroupingInput
 
 _FIRST_SIZE = 1 << 8
 _FULL = 0.66
+_HEAD = 3  # type, culprit and the count of frames stand before the frames
 
 
 class TermTable(Mapping[int, int]):
@@ -119,6 +120,7 @@ class VariantStore:
         self._frame = (item.mechanism, item.scope)
         data = self._data
         data.append(number(item.exception_type))
+        data.append(number(item.culprit))
         data.append(len(item.tokens))
         data.extend(
             2 * number(token) + own for token, own in zip(item.tokens, item.in_app, strict=True)
@@ -130,9 +132,10 @@ class VariantStore:
     def candidate(self, number: int) -> Candidate:
         """One of them, as mechanisms take it."""
         data = self._data[self._starts[number] : self._starts[number + 1]]
-        count, text = data[1], self._vocabulary.texts
+        kind_type, culprit, count = data[:_HEAD]
+        text = self._vocabulary.texts
         mechanism, scope = self._frame
-        tokens = data[2 : 2 + count]
+        tokens = data[_HEAD : _HEAD + count]
         return Candidate(
             number,
             GroupingInput(
@@ -140,11 +143,12 @@ class VariantStore:
                 scope=scope,
                 signature="",
                 exact_key="",
-                exception_type=text[data[0]],
+                exception_type=text[kind_type],
                 tokens=tuple([text[token >> 1] for token in tokens]),
-                homes=tuple([text[home] for home in data[2 + count : 2 + 2 * count]]),
+                homes=tuple([text[home] for home in data[_HEAD + count : _HEAD + 2 * count]]),
                 in_app=tuple([bool(token & 1) for token in tokens]),
-                words=tuple(data[2 + 2 * count :]),
+                words=tuple(data[_HEAD + 2 * count :]),
+                culprit=text[culprit],
             ),
         )
 
