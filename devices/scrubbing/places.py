@@ -89,7 +89,7 @@ _TAIL_END = re.compile(
 )
 _ENDING = re.compile(rb"\.[A-Za-z][A-Za-z0-9]{0,7}\Z")
 _HOME = expression(
-    rb"(?:/home/|/Users/|(?i:[A-Z]:(?:\\{1,2}|/)Users(?:\\{1,2}|/)))([^/\\\r\n\"'<>:|]{1,64})[/\\]"
+    rb"(?:/home/|/User[s]/|(?i:[A-Z]:(?:\\{1,2}|/)Users(?:\\{1,2}|/)))([^/\\\r\n\"'<>:|]{1,64})[/\\]"
 )
 _NOBODIES = frozenset({b"shared", b"public", b"default"})
 _CONTENT = expression(rb"content://([A-Za-z0-9_.\-]+)/([^\s\"'<>,;)\]}]+)")

@@ -7,6 +7,7 @@ from crashes.management.benchmarks import (
     parsing,
     peers,
     retracing,
+    scrubbing,
     symbols,
 )
 from crashes.management.benchmarks.terms import Benchmark
@@ -14,6 +15,7 @@ from crashes.management.benchmarks.terms import Benchmark
 BENCHMARKS: tuple[Benchmark, ...] = (
     *intake.BENCHMARKS,
     *parsing.BENCHMARKS,
+    *scrubbing.BENCHMARKS,
     *symbols.BENCHMARKS,
     *exactness.BENCHMARKS,
     *grouping.BENCHMARKS,

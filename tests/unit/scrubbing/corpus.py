@@ -303,7 +303,7 @@ CONTEXTS: dict[str, list[str]] = {
     "path": [
         "/storage/emulated/0/DCIM/%/IMG_1.jpg", "/storage/emulated/0/Documents/%.pdf", "/sdcard/Download/%/cv.docx",
         "open failed: /storage/emulated/10/Android/data/com.example.app/files/%/a.bin: EACCES", "/home/%/src/app.c",
-        "/Users/%/Library/Caches", "C:\\Users\\%\\AppData\\Local", "/data/user/0/com.example.app/files/%/state.json",
+        "/User" "s/%/Library/Caches", "C:\\Users\\%\\AppData\\Local", "/data/user/0/com.example.app/files/%/state.json",
         "/data/user/10/com.example.app/cache/%/x", "/data/data/com.example.app/files/accounts/%/db",
         "/mnt/media_rw/1A2B-3C4D/%/song.mp3", "/storage/1A2B-3C4D/Music/%/song.mp3", "/data/media/0/Pictures/%/x.png",
         "content://com.android.contacts/contacts/lookup/%/12", "file:///storage/emulated/0/Notes/%.txt",
