@@ -10,6 +10,7 @@ rows in arrays, answer alike:
     ids = rank_candidates(postings, df, total)
 """
 
+import heapq
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,8 +51,8 @@ def rank_candidates(
         rarity = math.log((total + 1.0) / (df.get(term, 0) + 0.5))
         for variant in variants:
             sums[variant] += rarity * rarity
-    ranked = sorted(sums.items(), key=lambda entry: (-entry[1], -entry[0]))
-    return [variant for variant, _ in ranked[:MOST_CANDIDATES]]
+    ranked = heapq.nlargest(MOST_CANDIDATES, ((score, variant) for variant, score in sums.items()))
+    return [variant for _, variant in ranked]
 
 
 class MemoryIndex:
