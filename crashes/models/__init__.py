@@ -6,6 +6,7 @@ from crashes.models.decision import ApartPair, GroupingDecision, ReportPin, Spli
 from crashes.models.grouping import StackVariant, TermCount, VariantLikeness, VariantTerm
 from crashes.models.intake import BatchAnswer, ClientLoss, RefusedPayload
 from crashes.models.issue import (
+    BuildSeen,
     Issue,
     IssueDevice,
     IssueMove,
@@ -20,6 +21,7 @@ __all__ = [
     "AppMapping",
     "Attachment",
     "BatchAnswer",
+    "BuildSeen",
     "ClientLoss",
     "DebugFile",
     "GroupingDecision",

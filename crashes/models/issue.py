@@ -7,6 +7,12 @@ from django.db import models
 class Issue(models.Model):
     """The reports that share a cause.
 
+    What a state waits for stands beside it: a resolved issue says from where on a report shows that
+    it is back (`crashes.triage.transitions`), a muted one when that ends. An open issue that was
+    resolved before has `regressed_at` and the build that showed it. `resolved_in_version_code`
+    orders what `resolved_in_version` names; -1 is no version. `muted_until_count` is a number of
+    reports altogether, `muted_until_daily` a number on one day.
+
     One that people merged into another stays, without reports and out of sight, with everything
     that is known about it, so that a merge can be undone. `merged_into` leads on. `leads_on` says that its reports may go
     elsewhere by a merge or a split, now or in the past: mostly nobody has to look for decisions.
@@ -19,6 +25,15 @@ class Issue(models.Model):
         MUTED = "muted"
         RESOLVED = "resolved"
 
+    class Resolution(models.TextChoices):
+        """From where on a resolved issue must not be seen any more."""
+
+        NONE = ""
+        NOW = "now"
+        BUILD = "build"
+        VERSION = "version"
+        NEXT_RELEASE = "next_release"
+
     program_id = models.BigIntegerField()
     kind = models.CharField(max_length=20)
     signature = models.CharField(max_length=250)
@@ -27,6 +42,18 @@ class Issue(models.Model):
     assignee = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
     )
+    resolution = models.CharField(
+        max_length=12, choices=Resolution, blank=True, default="", db_default=""
+    )
+    resolved_at = models.DateTimeField(null=True)
+    resolved_in_build = models.CharField(max_length=100, blank=True, default="", db_default="")
+    resolved_in_version = models.CharField(max_length=100, blank=True, default="", db_default="")
+    resolved_in_version_code = models.BigIntegerField(default=-1, db_default=-1)
+    regressed_at = models.DateTimeField(null=True)
+    regressed_in = models.CharField(max_length=100, blank=True, default="", db_default="")
+    muted_until = models.DateTimeField(null=True)
+    muted_until_count = models.PositiveBigIntegerField(null=True)
+    muted_until_daily = models.PositiveBigIntegerField(null=True)
     merged_into = models.ForeignKey("self", models.PROTECT, null=True, related_name="+")
     leads_on = models.BooleanField(default=False, db_default=False)
     first_seen_at = models.DateTimeField()
@@ -41,6 +68,9 @@ class Issue(models.Model):
             models.Index(fields=["program_id", "state", "-last_seen_at", "-id"], name="issue_seen"),
             models.Index(
                 fields=["program_id", "state", "-report_count", "-id"], name="issue_count"
+            ),
+            models.Index(
+                fields=["muted_until"], name="issue_muted", condition=models.Q(state="muted")
             ),
         ]
 
@@ -120,8 +150,34 @@ class IssueTally(models.Model):
         return f"issue {self.issue_id} on {self.day}: {self.reports}"
 
 
+class BuildSeen(models.Model):
+    """When the first report of a model with an OS build arrived, by the server's clock.
+
+    This is the order of builds: names say nothing about it.
+    """
+
+    program_id = models.BigIntegerField()
+    model = models.CharField(max_length=100, blank=True)
+    os_build = models.CharField(max_length=100)
+    first_seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["program_id", "model", "os_build"], name="build_seen_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"build {self.os_build} of {self.model}"
+
+
 class TriageEvent(models.Model):
-    """What somebody did to an issue."""
+    """What somebody did to an issue, or the platform when `by_name` is empty.
+
+    Events of one action share `action_id`. `before` and `after` are the fields that it changed;
+    an action without them, like a comment, cannot be undone.
+    """
 
     issue = models.ForeignKey(Issue, models.CASCADE, related_name="+")
     kind = models.CharField(max_length=20)
@@ -129,9 +185,20 @@ class TriageEvent(models.Model):
     by_name = models.CharField(max_length=150)
     text = models.TextField(blank=True)
     at = models.DateTimeField()
+    action_id = models.UUIDField(null=True)
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+    undone_at = models.DateTimeField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["issue", "at"], name="triage_by_issue")]
+        indexes = [
+            models.Index(fields=["issue", "at"], name="triage_by_issue"),
+            models.Index(
+                fields=["action_id"],
+                name="triage_action",
+                condition=models.Q(action_id__isnull=False),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} on issue {self.issue_id} by {self.by_name}"
