@@ -1,7 +1,8 @@
 """A payload as it may be kept: reduced to what is needed, and scrubbed.
 
     text                  tokens (`devices.scrubbing`)
-    minidump, protobuf    equal length, so that every offset stays true
+    minidump              equal length, so that every offset stays true
+    protobuf tombstone    equal length, in its texts alone
     gzip                  unpacked; what is kept is packed anyway
     envelope of Sentry    every item by itself, with its new length
     zip                   every file by itself; what cannot be read is left out, as nobody can say
@@ -21,10 +22,11 @@ import msgspec
 
 from crashes.formats.errors import MalformedPayload
 from crashes.formats.reduction import reduced
+from crashes.formats.tombstone_text_fields import scrub_text_fields
 from crashes.stack import PayloadFormat
 from devices.scrubbing import scrub_binary, scrub_text, scrub_values
 
-_BINARY = frozenset({PayloadFormat.MINIDUMP, PayloadFormat.TOMBSTONE_PROTO})
+_BINARY = frozenset({PayloadFormat.MINIDUMP})
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _MAX_BYTES = 192 << 20
 _MAX_ENTRIES = 20_000
@@ -55,6 +57,8 @@ class Cleaner:
             if parts is not None:
                 return self._clean_envelope(payload, parts)
         payload = reduced(payload_format, payload)
+        if payload_format is PayloadFormat.TOMBSTONE_PROTO:
+            return scrub_text_fields(payload, lambda text: scrub_binary(text).data)
         is_binary = payload_format in _BINARY or b"\0" in payload[:_LOOK_AT]
         if is_binary:
             return scrub_binary(payload).data
