@@ -8,7 +8,7 @@ from hypothesis import given
 from crashes.formats.cleaning import Cleaner
 from crashes.formats.registry import parse_payload
 from crashes.formats.tombstone_writer import write_proto
-from crashes.stack import Crash, CrashKind, PayloadFormat, Thread
+from crashes.stack import Crash, CrashKind, Frame, PayloadFormat, Thread
 from devices.scrubbing import scrub_binary
 from tests.unit.formats.tombstone_cases import crashes
 
@@ -49,8 +49,9 @@ def test_an_identifier_in_a_text_of_a_protobuf_tombstone_goes_and_its_length_sta
 @pytest.mark.parametrize("is_wrapped", [False, True])
 def test_numbers_between_the_texts_are_left_alone_whatever_they_look_like(is_wrapped):
     number = number_that_looks_packed()
-    fault = crash(signal="SIGSEGV", signal_code="SEGV_MAPERR", fault_addr=hex(number))
-    payload = write_proto(fault, with_headers=is_wrapped)
+    frame = Frame(0, address=number, module="/system/lib64/libc.so")
+    thread = Thread(name="main", tid=7, crashing=True, frames=(frame,))
+    payload = write_proto(replace(crash(), threads=(thread,)), with_headers=is_wrapped)
     assert scrub_binary(payload).data != payload
 
     kept = clean(payload)
