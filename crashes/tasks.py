@@ -8,6 +8,7 @@
     sweep             ring again for whatever no bell announced
     reconcile_spool   adopt or remove spool files that no row names
     erase_devices     empty the stores of devices whose owners asked for it
+    roll_up_vitals    make the roll-ups of days again whose samples changed
     forget            delete what is a year old, and take deleted rows out of files
 
 Tasks take numbers only, may run twice, and may get lost: the lease in the database decides. The
@@ -30,11 +31,13 @@ from crashes.services.reconciling import reconcile
 from crashes.services.regrouping import list_awaited, regroup_waiting
 from crashes.services.retention import clean_files, forget_expired
 from crashes.services.symbol_tables import list_unprepared, prepare_debug_file
+from devices.services.rollups import roll_up_one_day
 from uxp_diag.bell import Bell
 
 BATCH = 50
 FETCHED_AT_ONCE = 50
 _SWEEP_LIMIT = 2_000
+_DAYS_IN_A_ROW = 400
 _BATCHES_IN_A_ROW = 20
 """Then the task ends and rings for itself, so that others get their turn."""
 
@@ -164,6 +167,14 @@ def erase_devices() -> None:
     """Do the erasures that wait."""
     for _ in range(_BATCHES_IN_A_ROW):
         if not erase_waiting(now=timezone.now()):
+            return
+
+
+@shared_task(base=DjangoTask, acks_late=False)
+def roll_up_vitals() -> None:
+    """Roll up the days whose samples changed."""
+    for _ in range(_DAYS_IN_A_ROW):
+        if not roll_up_one_day(now=timezone.now()):
             return
 
 

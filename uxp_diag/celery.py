@@ -58,6 +58,11 @@ app.conf.update(
             "schedule": settings.RECOVERY_SECONDS / 2,
             "options": {"expires": settings.RECOVERY_SECONDS},
         },
+        "roll-up": {
+            "task": "crashes.tasks.roll_up_vitals",
+            "schedule": settings.RECOVERY_SECONDS / 2,
+            "options": {"expires": settings.RECOVERY_SECONDS},
+        },
         "forget": {
             "task": "crashes.tasks.forget",
             "schedule": crontab(hour="2", minute="23"),

@@ -4,10 +4,11 @@ from devices.models.access import ApiToken, DeviceToken, IngestKey, Membership, 
 from devices.models.consent import ConsentEntry
 from devices.models.device import Device, IdentityLink
 from devices.models.erasure import ErasedToken, Erasure
-from devices.models.vital import VitalSample
+from devices.models.vital import AppVitalCell, VitalCell, VitalMark, VitalSample
 
 __all__ = [
     "ApiToken",
+    "AppVitalCell",
     "ConsentEntry",
     "Device",
     "DeviceToken",
@@ -17,5 +18,7 @@ __all__ = [
     "IngestKey",
     "Membership",
     "Program",
+    "VitalCell",
+    "VitalMark",
     "VitalSample",
 ]

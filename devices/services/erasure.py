@@ -19,9 +19,11 @@ from devices.models import (
     ErasedToken,
     Erasure,
     IdentityLink,
+    VitalMark,
     VitalSample,
 )
 from devices.receipts import hash_of, sign
+from devices.vitals.day import day_of
 from uxp_diag.db import lock_name
 
 SOFTWARE = "uxp_diag 0.1.0"
@@ -138,9 +140,16 @@ def count_fleet_data(erasure: OpenErasure) -> dict[str, int]:
 
 
 def erase_fleet_data(erasure: OpenErasure) -> None:
-    """Delete what this app has collected from the device."""
-    while pks := list(_samples(erasure).order_by("pk").values_list("pk", flat=True)[:_CHUNK]):
-        VitalSample.objects.filter(pk__in=pks).delete()
+    """Delete what this app has collected from the device; its days are rolled up without it."""
+    rows = _samples(erasure).order_by("pk").values_list("pk", "interval_end")
+    while found := list(rows[:_CHUNK]):
+        days = sorted({day_of(end) for _, end in found})
+        with transaction.atomic():
+            VitalSample.objects.filter(pk__in=[pk for pk, _ in found]).delete()
+            VitalMark.objects.bulk_create(
+                VitalMark(program_id=erasure.program_id, day=day, marked_at=erasure.requested_at)
+                for day in days
+            )
 
 
 def _samples(erasure: OpenErasure) -> QuerySet[VitalSample]:

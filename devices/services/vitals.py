@@ -10,9 +10,10 @@ import zstandard
 from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 
-from devices.models import VitalSample
+from devices.models import VitalMark, VitalSample
 from devices.scrubbing import SCRUBBER_VERSION, scrub_struct, scrub_value, scrub_values
 from devices.services.consent import hold_consent
+from devices.vitals.day import day_of
 from devices.vitals.sample import Sample, content_of
 from uxp_diag.db import insert_new
 
@@ -48,6 +49,7 @@ def accept_samples(
                 conflict=["program_id", "device_id", "sample_id"],
                 returning=["sample_id"],
             )
+            _mark(samples, {sample_id for (sample_id,) in inserted}, program_id, now)
     except DatabaseError as error:
         raise VitalsUnavailable("the database cannot be written") from error
     new = {sample_id for (sample_id,) in inserted}
@@ -57,6 +59,14 @@ def accept_samples(
         new.discard(sample.sample_id)
         statuses.append(SampleStatus.ACCEPTED if is_new else SampleStatus.DUPLICATE)
     return statuses
+
+
+def _mark(samples: Sequence[Sample], new: set[uuid.UUID], program_id: int, now: datetime) -> None:
+    """Have the days of new samples rolled up again."""
+    days = {day_of(sample.interval_end) for sample in samples if sample.sample_id in new}
+    VitalMark.objects.bulk_create(
+        VitalMark(program_id=program_id, day=day, marked_at=now) for day in sorted(days)
+    )
 
 
 def _row(
@@ -98,6 +108,12 @@ def rescrub_samples(*, limit: int) -> int:
             for name in ("model", "os_version", "os_build"):
                 setattr(row, name, scrub_value(name, getattr(row, name)))
             row.scrubber_version = SCRUBBER_VERSION
+        VitalMark.objects.bulk_create(
+            VitalMark(program_id=program_id, day=day, marked_at=received_at)
+            for (program_id, day), received_at in {
+                (row.program_id, day_of(row.interval_end)): row.received_at for row in rows
+            }.items()
+        )
         fields = ["content", "model", "os_version", "os_build", "scrubber_version"]
         VitalSample.objects.bulk_update(rows, fields)
     return len(rows)

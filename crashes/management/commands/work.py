@@ -25,6 +25,7 @@ from crashes.services.regrouping import list_awaited, regroup_waiting
 from crashes.services.retention import clean_files, forget_expired
 from crashes.services.symbol_tables import list_unprepared, prepare_debug_file
 from crashes.tasks import BATCH
+from devices.services.rollups import roll_up_one_day
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ class Command(BaseCommand):
 
 def _work_once() -> bool:
     """Do one piece of work of every kind; whether there was any."""
-    steps = (_erase_device, _prepare_debug_file, _digest_reports, _regroup_reports)
+    steps = (_erase_device, _prepare_debug_file, _digest_reports, _regroup_reports, _roll_up)
     done = [_attempt(step) for step in steps]
     return any(done)
 
@@ -135,3 +136,7 @@ def _digest_reports() -> bool:
 def _regroup_reports() -> bool:
     awaited = list_awaited(now=timezone.now(), limit=1)
     return any(regroup_waiting(debug_file_id, now=timezone.now()) for debug_file_id in awaited)
+
+
+def _roll_up() -> bool:
+    return roll_up_one_day(now=timezone.now())
