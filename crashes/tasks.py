@@ -5,7 +5,7 @@
     resymbolicate     digest the reports again that waited for it
     fetch_debug_files ask other people's debuginfod servers for what is missing
     collect_symbols   make room among the debug files
-    sweep             ring again for whatever no bell announced
+    sweep             ring again for whatever no bell announced; end mutes that are over
     reconcile_spool   adopt or remove spool files that no row names
     erase_devices     empty the stores of devices whose owners asked for it
     roll_up_vitals    make the roll-ups of days again whose samples changed
@@ -30,6 +30,7 @@ from crashes.services.processing import process_reports as process
 from crashes.services.reconciling import reconcile
 from crashes.services.regrouping import list_awaited, regroup_waiting
 from crashes.services.retention import clean_files, forget_expired
+from crashes.services.standings import end_mutes
 from crashes.services.symbol_tables import list_unprepared, prepare_debug_file
 from devices.services.rollups import roll_up_one_day
 from uxp_diag.bell import Bell
@@ -130,7 +131,7 @@ def process_reports(*, report_pks: Sequence[int]) -> None:
 
 @shared_task(base=DjangoTask)
 def sweep() -> None:
-    """Ring again for reports that wait unannounced or whose lease ran out."""
+    """Ring again for reports that wait unannounced or whose lease ran out, and end mutes."""
     forgotten = list_unannounced(now=timezone.now(), limit=_SWEEP_LIMIT)
     for start in range(0, len(forgotten), BATCH):
         ring(forgotten[start : start + BATCH])
@@ -138,6 +139,7 @@ def sweep() -> None:
         ring_symbols(debug_file_id)
     for debug_file_id in list_awaited(now=timezone.now(), limit=_SWEEP_LIMIT):
         ring_waiting(debug_file_id)
+    end_mutes(now=timezone.now())
 
 
 @shared_task(base=DjangoTask, acks_late=False)  # it may take long, and the timetable repeats it

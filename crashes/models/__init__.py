@@ -13,6 +13,7 @@ from crashes.models.issue import (
     IssueRedirect,
     IssueTally,
     TriageEvent,
+    VersionSeen,
 )
 from crashes.models.report import OccurrenceMark, Report, ReportContent
 
@@ -42,5 +43,6 @@ __all__ = [
     "TriageEvent",
     "VariantLikeness",
     "VariantTerm",
+    "VersionSeen",
     "WaitingReport",
 ]

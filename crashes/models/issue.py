@@ -172,6 +172,26 @@ class BuildSeen(models.Model):
         return f"build {self.os_build} of {self.model}"
 
 
+class VersionSeen(models.Model):
+    """When the first report of a version of an app arrived; `version_code` orders them."""
+
+    program_id = models.BigIntegerField()
+    package = models.CharField(max_length=200)
+    version_code = models.BigIntegerField()
+    version_name = models.CharField(max_length=100, blank=True)
+    first_seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["program_id", "package", "version_code"], name="version_seen_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"version {self.version_code} of {self.package}"
+
+
 class TriageEvent(models.Model):
     """What somebody did to an issue, or the platform when `by_name` is empty.
 

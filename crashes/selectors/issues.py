@@ -13,7 +13,9 @@ from crashes.models.report import COUNTED
 from crashes.selectors.keyset import Order, find_order, take_page
 from crashes.selectors.matching import issues_matching
 from crashes.selectors.reports import ReportRow, report_row
+from crashes.selectors.standings import standing_of
 from crashes.triage.query import Query
+from crashes.triage.transitions import IssueState, Standing
 from uxp_diag.api.pagination import DEFAULT_SIZE, Page
 from uxp_diag.viewer import Viewer
 
@@ -53,6 +55,14 @@ class IssueSummary:
     last_os_build: str
     report_count: int
     device_count: int
+    assignee_id: int | None
+    assignee: str
+    standing: Standing
+
+    @property
+    def is_regressed(self) -> bool:
+        """Whether it is open because it came back after it was resolved."""
+        return self.state == IssueState.OPEN and self.standing.regressed_at is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +142,7 @@ def list_issues(
 
 def get_issue(*, viewer: Viewer, issue_id: int) -> IssueSummary:
     """One issue, or the one that it became part of. Raises Issue.DoesNotExist."""
-    every = Issue.objects.filter(program_id__in=viewer.program_ids)
+    every = Issue.objects.filter(program_id__in=viewer.program_ids).select_related("assignee")
     found = every.filter(pk=issue_id).first()
     if found is None:
         leads_to = IssueRedirect.objects.filter(old_id=issue_id).values("issue_id")
@@ -194,7 +204,8 @@ def list_issue_reports(
 
 def _visible(viewer: Viewer) -> QuerySet[Issue]:
     """What people merged into another issue is no issue any more."""
-    return Issue.objects.filter(program_id__in=viewer.program_ids, merged_into=None)
+    visible = Issue.objects.filter(program_id__in=viewer.program_ids, merged_into=None)
+    return visible.select_related("assignee")
 
 
 def _matching(viewer: Viewer, query: Query) -> QuerySet[Issue]:
@@ -219,6 +230,9 @@ def _summary(issue: Issue) -> IssueSummary:
         last_os_build=issue.last_os_build,
         report_count=issue.report_count,
         device_count=issue.device_count,
+        assignee_id=issue.assignee_id,
+        assignee=issue.assignee.get_username() if issue.assignee else "",
+        standing=standing_of(issue),
     )
 
 

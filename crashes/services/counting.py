@@ -12,6 +12,7 @@ from datetime import date, datetime
 
 from crashes.models import Issue, IssueDevice, IssueTally, Report
 from crashes.models.report import NO_DEVICE
+from crashes.services.standings import wake_issues
 from uxp_diag.db import insert_adding, update_rows
 
 
@@ -27,6 +28,7 @@ class Sighting:
     os_build: str
     version_name: str
     mcc: str
+    version_code: int | None = None
 
     @classmethod
     def of(cls, row: Report) -> "Sighting":
@@ -42,6 +44,7 @@ class Sighting:
             os_build=row.os_build,
             version_name=row.version_name,
             mcc=row.mcc,
+            version_code=row.version_code,
         )
 
     @property
@@ -51,8 +54,12 @@ class Sighting:
         return (self.issue_id, day, self.model, self.os_build, self.version_name, self.mcc)
 
 
-def count_sightings(sightings: Sequence[Sighting], *, stored_per_day: int) -> list[bool]:
+def count_sightings(
+    sightings: Sequence[Sighting], *, stored_per_day: int, now: datetime
+) -> list[bool]:
     """Add reports to the counters of their issues; for each, whether it is worth storing.
+
+    An issue that was resolved or muted is open again when the reports show it.
 
     A device's repeats of one issue beyond `stored_per_day` (days of the server's clock) are
     counted like all others and not worth storing. Runs inside a transaction.
@@ -68,6 +75,7 @@ def count_sightings(sightings: Sequence[Sighting], *, stored_per_day: int) -> li
         issues[issue_id].device_count += new_devices
     update_rows(issues.values(), _COUNTED)
     _count_cells(sightings)
+    wake_issues(issues, sightings, now=now)
     return [count <= stored_per_day for count in counts]
 
 

@@ -30,6 +30,7 @@ from crashes.models import (
     StackVariant,
     TriageEvent,
 )
+from crashes.selectors.standings import STANDING_FIELDS
 from crashes.services.counting import lock_issues
 from crashes.services.places import (
     change_decisions,
@@ -439,8 +440,8 @@ def _split_off(issue: Issue, meant: Sequence[PlacedReport], facts: Mapping[int, 
         kind=last.kind,
         signature=(facts[last.pk].signature or issue.signature)[:250],
         package=last.package,
-        state=issue.state,
         assignee_id=issue.assignee_id,
+        **{name: getattr(issue, name) for name in STANDING_FIELDS},
         first_seen_at=first.occurred_at,
         first_os_build=first.os_build,
         last_seen_at=last.occurred_at,

@@ -43,6 +43,7 @@ from crashes.services.occurrences import (
     lock_joined_issues,
     settle_joins,
 )
+from crashes.services.software import note_software
 from crashes.services.symbols import note_missing
 from crashes.services.waiting import Need, note_needs
 from crashes.stack import Crash, FrameStatus
@@ -165,6 +166,7 @@ def _store(digested: Sequence[Digested], *, now: datetime) -> list[Failure]:
 def _store_all(digested: Sequence[Digested], *, now: datetime) -> None:
     mine = _still_leased([item.leased.row for item in digested])
     items = [item for item in digested if item.leased.row.pk in mine]
+    note_software((item.leased.row, item.crash) for item in items)
     joins = join_reports((item.leased.row, item.mark) for item in items)
     leads = [item for item in items if item.leased.row.evidence_of_id is None]
     before = {new: joins.stored[old] for old, new in joins.overtaken.items() if old in joins.stored}
@@ -175,7 +177,7 @@ def _store_all(digested: Sequence[Digested], *, now: datetime) -> None:
     }
     placer.flush()
     lock_joined_issues(joins)
-    _count(leads)
+    _count(leads, now=now)
     count_dropped_entries((item.leased.row, item.crash) for item in leads)
     follow_leads(joins)
     for item in items:
@@ -190,11 +192,12 @@ def _store_all(digested: Sequence[Digested], *, now: datetime) -> None:
     settle_joins(joins)
 
 
-def _count(items: Sequence[Digested]) -> None:
+def _count(items: Sequence[Digested], *, now: datetime) -> None:
     """Count reports in their issues, and say in their rows which are only counted."""
     worth_storing = count_sightings(
         [Sighting.of(item.leased.row) for item in items],
         stored_per_day=settings.SIGNATURE_REPORTS_PER_DAY,
+        now=now,
     )
     for item, is_stored in zip(items, worth_storing, strict=True):
         item.leased.row.is_counted_only = not is_stored

@@ -17,7 +17,7 @@ from devices.models import (
     Program,
 )
 from uxp_diag.db import fetch_first
-from uxp_diag.roles import Scope, scopes_of
+from uxp_diag.roles import ROLE_SCOPES, Scope, scopes_of
 from uxp_diag.viewer import Viewer
 
 
@@ -40,6 +40,14 @@ def find_sender_by_ingest_key(key: str) -> Sender | None:
     """The sender behind an ingest key, or None when the key is unknown or revoked."""
     found = IngestKey.objects.filter(key=key, revoked_at=None).values_list("program_id").first()
     return None if found is None else Sender(program_id=found[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A person who works on a program."""
+
+    user_id: int
+    name: str
 
 
 _SENDER_QUERY = """
@@ -107,6 +115,15 @@ def viewer_of(user: User) -> Viewer:
         program_ids=frozenset(programs),
         user_id=user.pk,
     )
+
+
+def list_members(program_id: int) -> list[Member]:
+    """The people of a program who may read its reports, by name."""
+    readers = {role.value for role, scopes in ROLE_SCOPES.items() if Scope.READ in scopes}
+    people = Membership.objects.filter(program_id=program_id, user__is_active=True)
+    people = people.filter(user__groups__name__in=readers)
+    rows = people.order_by("user__username").values_list("user_id", "user__username").distinct()
+    return [Member(user_id, name) for user_id, name in rows]
 
 
 def list_programs(*, viewer: Viewer) -> list[Program]:

@@ -426,7 +426,7 @@ def make_many(fleet, stack, count):
         for number in range(count)
     ]
     Report.objects.bulk_create(rows)
-    count_sightings([Sighting.of(row) for row in rows], stored_per_day=10)
+    count_sightings([Sighting.of(row) for row in rows], stored_per_day=10, now=NOW)
     issue.refresh_from_db()
     return issue
 

@@ -23,6 +23,7 @@ from crashes.services.processing import lease_reports, process_reports
 from crashes.services.reconciling import reconcile
 from crashes.services.regrouping import list_awaited, regroup_waiting
 from crashes.services.retention import clean_files, forget_expired
+from crashes.services.standings import end_mutes
 from crashes.services.symbol_tables import list_unprepared, prepare_debug_file
 from crashes.tasks import BATCH
 from devices.services.rollups import roll_up_one_day
@@ -63,6 +64,7 @@ class Command(BaseCommand):
         while not self._is_stopping:
             if time.monotonic() >= next_reconcile:
                 _attempt(_reconcile)
+                _attempt(_end_mutes)
                 next_reconcile = time.monotonic() + settings.RECOVERY_SECONDS
             if time.monotonic() >= next_collection:
                 _attempt(_collect)
@@ -104,6 +106,10 @@ def _attempt(step: Callable[[], object]) -> bool:
 
 def _reconcile() -> None:
     reconcile(now=timezone.now())
+
+
+def _end_mutes() -> None:
+    end_mutes(now=timezone.now())
 
 
 def _collect() -> None:
