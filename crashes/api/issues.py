@@ -27,6 +27,7 @@ from crashes.selectors.issues import (
     list_issues,
 )
 from crashes.stack import CrashKind
+from crashes.triage.transitions import NO_VERSION
 from uxp_diag.roles import Scope
 
 _SAMPLES = 10
@@ -52,6 +53,20 @@ class IssueSchema(serializers.Serializer):
     last_seen_at = serializers.DateTimeField()
     first_os_build = serializers.CharField(allow_null=True)
     last_os_build = serializers.CharField(allow_null=True)
+    assignee = serializers.CharField(allow_null=True)
+    is_regressed = serializers.BooleanField(help_text="open, and was resolved before")
+    regressed_at = serializers.DateTimeField(allow_null=True)
+    regressed_in = serializers.CharField(allow_null=True, help_text="build or version")
+    resolution = serializers.CharField(
+        allow_null=True, help_text="now, build, version or next_release"
+    )
+    resolved_at = serializers.DateTimeField(allow_null=True)
+    resolved_in_build = serializers.CharField(allow_null=True)
+    resolved_in_version = serializers.CharField(allow_null=True)
+    resolved_in_version_code = serializers.IntegerField(allow_null=True)
+    muted_until = serializers.DateTimeField(allow_null=True)
+    muted_until_reports = serializers.IntegerField(allow_null=True)
+    muted_until_daily_reports = serializers.IntegerField(allow_null=True)
 
 
 class IssueItemSchema(IssueSchema):
@@ -123,7 +138,7 @@ class IssueListView(StaffView):
             size=size_in(request),
         )
         results = [
-            {**_issue_document(row.issue), "days": row.days, "models": row.models}
+            {**issue_document(row.issue), "days": row.days, "models": row.models}
             for row in page.items
         ]
         return Response({"results": results, "next_cursor": page.next_cursor})
@@ -142,7 +157,7 @@ class IssueView(StaffView):
         days = issue_days(viewer=viewer, issue_id=issue.id, today=timezone.now().date())
         samples = list_issue_reports(viewer=viewer, issue_id=issue.id, size=_SAMPLES)
         document = {
-            **_issue_document(issue),
+            **issue_document(issue),
             "breakdowns": {
                 _BREAKDOWN_NAMES[part.field]: _shares(part)
                 for part in issue_breakdowns(viewer=viewer, issue_id=issue.id)
@@ -153,7 +168,10 @@ class IssueView(StaffView):
         return Response(document)
 
 
-def _issue_document(issue: IssueSummary) -> dict[str, Any]:
+def issue_document(issue: IssueSummary) -> dict[str, Any]:
+    """An issue as the API shows it."""
+    standing = issue.standing
+    code = standing.resolved_in_version_code
     return {
         "id": str(issue.id),
         "signature": issue.signature,
@@ -166,6 +184,18 @@ def _issue_document(issue: IssueSummary) -> dict[str, Any]:
         "last_seen_at": issue.last_seen_at,
         "first_os_build": issue.first_os_build or None,
         "last_os_build": issue.last_os_build or None,
+        "assignee": issue.assignee or None,
+        "is_regressed": issue.is_regressed,
+        "regressed_at": standing.regressed_at,
+        "regressed_in": standing.regressed_in or None,
+        "resolution": standing.resolution.value or None,
+        "resolved_at": standing.resolved_at,
+        "resolved_in_build": standing.resolved_in_build or None,
+        "resolved_in_version": standing.resolved_in_version or None,
+        "resolved_in_version_code": None if code == NO_VERSION else code,
+        "muted_until": standing.muted_until,
+        "muted_until_reports": standing.muted_until_count,
+        "muted_until_daily_reports": standing.muted_until_daily,
     }
 
 

@@ -19,6 +19,16 @@ from crashes.api.intake import IntakeView, QuarantinedView
 from crashes.api.issues import IssueListView, IssueView
 from crashes.api.raw import RawPayloadView
 from crashes.api.reports import ReportsView, ReportView
+from crashes.api.triage import (
+    ActionUndoView,
+    IssueActivityView,
+    IssueAssignView,
+    IssueBulkView,
+    IssueCommentView,
+    IssueMuteView,
+    IssueReopenView,
+    IssueResolveView,
+)
 from uxp_diag import converters  # noqa: F401  registers `sha256`
 
 urlpatterns = [
@@ -28,11 +38,19 @@ urlpatterns = [
     path("intake/", IntakeView.as_view()),
     path("intake/quarantined/", QuarantinedView.as_view()),
     path("issues/", IssueListView.as_view()),
+    path("issues/bulk/", IssueBulkView.as_view()),
+    path("actions/<uuid:action_id>/undo/", ActionUndoView.as_view()),
     path("decisions/<int:decision_id>/undo/", DecisionUndoView.as_view()),
     path("issues/<int:issue_id>/", IssueView.as_view()),
+    path("issues/<int:issue_id>/activity/", IssueActivityView.as_view()),
     path("issues/<int:issue_id>/apart/", IssueApartView.as_view()),
+    path("issues/<int:issue_id>/assign/", IssueAssignView.as_view()),
+    path("issues/<int:issue_id>/comment/", IssueCommentView.as_view()),
     path("issues/<int:issue_id>/decisions/", IssueDecisionsView.as_view()),
     path("issues/<int:issue_id>/merge/", IssueMergeView.as_view()),
+    path("issues/<int:issue_id>/mute/", IssueMuteView.as_view()),
+    path("issues/<int:issue_id>/reopen/", IssueReopenView.as_view()),
+    path("issues/<int:issue_id>/resolve/", IssueResolveView.as_view()),
     path("issues/<int:issue_id>/similar/", SimilarIssuesView.as_view()),
     path("issues/<int:issue_id>/split/", IssueSplitView.as_view()),
     path("reports/", ReportsView.as_view()),

@@ -61,6 +61,16 @@ def list_assignees(*, viewer: Viewer, program_id: int) -> list[Member]:
     return list_members(program_id) if program_id in viewer.program_ids else []
 
 
+def find_assignee(*, viewer: Viewer, program_ids: set[int], name: str) -> Member | None:
+    """The person of a name who may see all of these programs, if there is one."""
+    people = [
+        {member.name: member for member in list_assignees(viewer=viewer, program_id=program_id)}
+        for program_id in program_ids
+    ]
+    is_everywhere = bool(people) and all(name in known for known in people)
+    return people[0][name] if is_everywhere else None
+
+
 def list_fix_choices(*, viewer: Viewer, issue: IssueSummary) -> FixChoices:
     """What to offer when somebody says where an issue is fixed."""
     if issue.program_id not in viewer.program_ids:
