@@ -23,13 +23,13 @@ from django.conf import settings
 from django.utils import timezone
 
 from crashes.services.collecting import tend_debug_files
-from crashes.services.erasing import erase_waiting, forget_old_tokens
+from crashes.services.erasing import erase_waiting
 from crashes.services.fetching import fetch_missing_debug_files, upstream_client
 from crashes.services.processing import lease_reports, list_unannounced
 from crashes.services.processing import process_reports as process
 from crashes.services.reconciling import reconcile
 from crashes.services.regrouping import list_awaited, regroup_waiting
-from crashes.services.retention import clean_files, forget_expired
+from crashes.services.retention import forget_due
 from crashes.services.standings import end_mutes
 from crashes.services.symbol_tables import list_unprepared, prepare_debug_file
 from devices.services.rollups import roll_up_one_day
@@ -183,6 +183,4 @@ def roll_up_vitals() -> None:
 @shared_task(base=DjangoTask, acks_late=False)  # it may take long, and the timetable repeats it
 def forget() -> None:
     """Delete what may not be kept any longer."""
-    forget_expired(now=timezone.now())
-    forget_old_tokens(now=timezone.now())
-    clean_files()
+    forget_due(now=timezone.now())

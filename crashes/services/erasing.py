@@ -25,7 +25,6 @@ from devices.services.erasure import (
     count_fleet_data,
     erase_fleet_data,
     finish_erasure,
-    forget_old_erasures,
     lease_erasure,
     note_found,
 )
@@ -50,11 +49,6 @@ def erase_waiting(*, now: datetime) -> bool:
     cut_log()
     logger.info("erasure %s is done", erasure.request_id)
     return True
-
-
-def forget_old_tokens(*, now: datetime) -> int:
-    """Forget the tokens of devices that were erased long ago; how many."""
-    return forget_old_erasures(now=now)
 
 
 def _erase(erasure: OpenErasure) -> None:

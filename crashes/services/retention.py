@@ -9,10 +9,12 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.contrib.sessions.backends.db import SessionStore
 from django.db.models import F, Q
 
 from crashes.models import ClientLoss, IssueTally, Report
 from crashes.services.forgetting import Forgotten, forget_reports
+from devices.services.erasure import forget_old_erasures
 from devices.services.retention import forget_old_samples, oldest_sample_at
 from uxp_diag.db import leave_no_traces
 
@@ -56,6 +58,14 @@ def forget_expired(*, now: datetime) -> Expired:
     if expired.reports or expired.samples:
         logger.info("expired: %d reports, %d samples", expired.reports, expired.samples)
     return expired
+
+
+def forget_due(*, now: datetime) -> None:
+    """What is to be done every day: delete whatever may not be kept any longer."""
+    forget_expired(now=now)
+    forget_old_erasures(now=now)
+    SessionStore.clear_expired()
+    clean_files()
 
 
 def clean_files() -> None:

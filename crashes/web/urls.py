@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from crashes.web import decisions, intake, issues, reports, symbols
+from crashes.web import decisions, intake, issues, privacy, reports, symbols
 from uxp_diag import converters  # noqa: F401  registers `sha256`
 
 urlpatterns = [
@@ -23,6 +23,7 @@ urlpatterns = [
         reports.attachment_file,
         name="attachment_file",
     ),
+    path("privacy/", privacy.privacy, name="privacy"),
     path("intake/", intake.intake, name="intake"),
     path("symbols/", symbols.debug_file_list, name="debug_file_list"),
 ]

@@ -46,8 +46,8 @@ _WORDS = {
 }
 
 
-def needs(scope: Scope) -> Callable[[StaffView], AnyView]:
-    """Let only viewers with the scope into a view, and tell the view who they are."""
+def needs(scope: Scope, *others: Scope) -> Callable[[StaffView], AnyView]:
+    """Let only viewers with one of the scopes into a view, and tell the view who they are."""
 
     def decorate(view: StaffView) -> AnyView:
         @wraps(view)
@@ -55,7 +55,7 @@ def needs(scope: Scope) -> Callable[[StaffView], AnyView]:
             if not isinstance(request.user, User):
                 return _sign_in_first(request)
             request.viewer = viewer_of(request.user)
-            if not request.viewer.may(scope):
+            if not any(map(request.viewer.may, (scope, *others))):
                 raise PermissionDenied(f"Your role does not let you {_WORDS[scope]}.")
             try:
                 response = view(request, *args, **kwargs)

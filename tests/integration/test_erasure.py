@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from django.apps import apps
+from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
@@ -24,11 +25,13 @@ from crashes.models.report import COUNTED
 from crashes.services.acceptance import spool
 from crashes.services.blobs import blobs
 from crashes.services.erasing import erase_waiting
-from crashes.services.retention import forget_expired, oldest_record_age
+from crashes.services.retention import forget_due, forget_expired, oldest_record_age
 from devices.models import ConsentEntry, Device, ErasedToken, Erasure, IdentityLink, VitalSample
 from devices.receipts import public_key_of, signing_key, verify
+from tests.factories import make_user
 from tests.integration.conftest import IMEI, enrollment
 from tests.integration.test_pipeline import STACK, work
+from uxp_diag.roles import Role
 
 pytestmark = pytest.mark.django_db
 
@@ -283,29 +286,6 @@ def test_the_command_erases_and_prints_the_receipt(send, device_token, capsys):
         call_command("erase_device", "nonsense")
 
 
-def test_every_table_that_names_a_device_is_emptied_of_it_or_said_to_stay():
-    """A new table with a device in it fails here until somebody has thought of erasure."""
-    naming = {
-        model.__name__
-        for model in apps.get_models()
-        for field in model._meta.concrete_fields
-        if field.name in {"device_id", "device"}
-    }
-
-    assert naming == {
-        "Attachment",
-        "BatchAnswer",
-        "ConsentEntry",  # goes with the device
-        "DeviceToken",  # goes with the device
-        "Erasure",  # forgets the device when it is done
-        "IdentityLink",
-        "IssueDevice",
-        "OccurrenceMark",  # goes with its report
-        "Report",
-        "VitalSample",
-    }
-
-
 def test_nothing_stays_longer_than_a_year(send, device_token):
     fill(send, device_token)
     now = timezone.now()
@@ -322,6 +302,22 @@ def test_nothing_stays_longer_than_a_year(send, device_token):
     assert list(Report.objects.values_list("pk", flat=True)) == [kept.pk]
     assert Issue.objects.count() == 0
     assert oldest_record_age(now=now) < timedelta(days=1)
+
+
+def test_refused_tokens_and_sessions_go_in_time(client):
+    now = timezone.now()
+    client.force_login(make_user(Role.VIEWER))
+    client.force_login(make_user(Role.VIEWER))
+    ended = Session.objects.latest("expire_date")
+    Session.objects.filter(pk=ended.pk).update(expire_date=now - timedelta(seconds=1))
+    for days in (395, 397):
+        hashed = bytes([days % 256]) * 32
+        ErasedToken.objects.create(token_hash=hashed, erased_at=now - timedelta(days=days))
+
+    forget_due(now=now)
+
+    assert Session.objects.filter(pk=ended.pk).count() == 0
+    assert ErasedToken.objects.count() == 1
 
 
 def test_a_clock_that_cannot_be_believed_makes_no_report_old(send, device_token):

@@ -15,18 +15,23 @@ THEMES = ("system", "light", "dark")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An entry of the navigation. `prefixes` are the addresses that count as being there."""
+    """An entry of the navigation. `prefixes` are the addresses that count as being there.
+
+    Holders of `scope` see it, and those of `or_scope`.
+    """
 
     label: str
     url_name: str
     scope: Scope
     prefixes: tuple[str, ...]
+    or_scope: Scope | None = None
 
 
 PLACES = (
     Place("Issues", "issue_list", Scope.READ, ("/issues/", "/reports/")),
     Place("Intake", "intake", Scope.READ, ("/intake/",)),
     Place("Symbols", "debug_file_list", Scope.READ, ("/symbols/",)),
+    Place("Privacy", "privacy", Scope.PRIVACY, ("/privacy/",), Scope.ADMIN),
 )
 
 
@@ -50,7 +55,7 @@ def _places(request: HttpRequest, viewer: Viewer) -> list[dict[str, Any]]:
     return [
         {"label": place.label, "url": url, "is_current": _is_at(request.path, url, place)}
         for place in PLACES
-        if viewer.may(place.scope)
+        if viewer.may(place.scope) or (place.or_scope and viewer.may(place.or_scope))
         for url in [reverse(place.url_name)]
     ]
 

@@ -18,11 +18,11 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from crashes.services.collecting import tend_debug_files
-from crashes.services.erasing import erase_waiting, forget_old_tokens
+from crashes.services.erasing import erase_waiting
 from crashes.services.processing import lease_reports, process_reports
 from crashes.services.reconciling import reconcile
 from crashes.services.regrouping import list_awaited, regroup_waiting
-from crashes.services.retention import clean_files, forget_expired
+from crashes.services.retention import forget_due
 from crashes.services.standings import end_mutes
 from crashes.services.symbol_tables import list_unprepared, prepare_debug_file
 from crashes.tasks import BATCH
@@ -121,9 +121,7 @@ def _erase_device() -> bool:
 
 
 def _forget() -> None:
-    forget_expired(now=timezone.now())
-    forget_old_tokens(now=timezone.now())
-    clean_files()
+    forget_due(now=timezone.now())
 
 
 def _prepare_debug_file() -> bool:

@@ -1,0 +1,236 @@
+"""The tables of `devices`, and those of Django itself."""
+
+from crashes.register.terms import (
+    CONSENT,
+    CREDENTIAL,
+    EMPLOYED,
+    ENROLLED,
+    FOR_GOOD,
+    ID,
+    INNER,
+    INSTALLED,
+    LATE,
+    LOOKUP,
+    MINUTES,
+    MOMENT,
+    PASSWORD,
+    PHONE,
+    PLACE,
+    RECEIPT,
+    ROLE,
+    SECRET,
+    SIGNED_IN,
+    STAFF,
+    SUM,
+    USE,
+    YEAR,
+    kept,
+    told,
+)
+from crashes.register.words import NO_PERSON, Path, Reach, Table
+
+_STAFF = Path(
+    Reach.KEPT,
+    "about staff: an administrator removes the account",
+    unexported="about staff, not about owners of phones",
+)
+
+FLEET = (
+    Table(
+        "devices.Device",
+        "one enrolled phone, under a random number",
+        ENROLLED,
+        Path(Reach.REMOVED, "in the step that signs the receipt", export="device.json"),
+        (
+            kept("id program", ID),
+            told("model build_fingerprint os_version os_build", PHONE),
+            told("mcc mnc", PLACE),
+            told("enrolled_at last_seen_at", MOMENT),
+            told("policy_version allows_development allows_personalisation", CONSENT),
+        ),
+    ),
+    Table(
+        "devices.IdentityLink",
+        "the keyed look-up that leads from an IMEI to a phone's number; the IMEI is not kept",
+        ENROLLED,
+        Path(
+            Reach.REMOVED,
+            "at once, in the transaction of the request",
+            unexported="with the look-up value others could try identities",
+        ),
+        (
+            kept("id epoch program_id created_at", INNER),
+            kept("lookup", LOOKUP),
+            kept("device_id", ID),
+        ),
+    ),
+    Table(
+        "devices.DeviceToken",
+        "what the phone shows when it uploads, as a hash",
+        ENROLLED,
+        Path(Reach.CASCADE, "devices.Device", export="device.json"),
+        (
+            kept("id device", ID),
+            kept("token_hash", CREDENTIAL),
+            kept("created_at revoked_at", MOMENT),
+        ),
+    ),
+    Table(
+        "devices.ConsentEntry",
+        "the ledger of what an owner allowed and withdrew",
+        ENROLLED,
+        Path(Reach.CASCADE, "devices.Device", export="consent.jsonl"),
+        (
+            kept("id device", ID),
+            told("purposes policy_version given_at recorded_at", CONSENT),
+        ),
+    ),
+    Table(
+        "devices.VitalSample",
+        "battery, counters, use of apps and installed apps of one interval",
+        YEAR,
+        Path(Reach.DELETED, "vital_samples", export="vitals.jsonl"),
+        (
+            kept("id program_id scrubber_version", INNER),
+            kept("device_id", ID),
+            told("sample_id received_at interval_start interval_end", MOMENT),
+            told("model os_version os_build", PHONE),
+            told("mcc mnc", PLACE),
+            kept("content", USE),
+        ),
+    ),
+    Table(
+        "devices.VitalCell",
+        "vitals of a day, summed over phones of one model, build and country",
+        YEAR,
+        NO_PERSON,
+        (kept("id program_id day model os_build mcc devices samples content", SUM),),
+    ),
+    Table(
+        "devices.AppVitalCell",
+        "vitals of a day, summed over phones with one version of an app",
+        YEAR,
+        NO_PERSON,
+        (kept("id program_id day package version_code devices content", SUM),),
+    ),
+    Table(
+        "devices.VitalMark",
+        "days whose sums are to be made again",
+        MINUTES,
+        NO_PERSON,
+        (kept("id program_id day marked_at", INNER),),
+    ),
+    Table(
+        "devices.Erasure",
+        "that an erasure was asked for and done, with its receipt",
+        FOR_GOOD,
+        Path(
+            Reach.FORGETS,
+            "device_id is emptied when the receipt is signed",
+            unexported="the receipt has an address of its own, for who holds its number",
+        ),
+        (
+            kept("id reason state requested_at finished_at receipt", RECEIPT),
+            kept("program_id leased_until stores", INNER),
+            kept("device_id", ID),
+        ),
+    ),
+    Table(
+        "devices.ErasedToken",
+        "hashes of the tokens of erased phones, by which late reports are refused",
+        LATE,
+        Path(
+            Reach.KEPT,
+            "so that what comes late is refused; it leads to no phone",
+            unexported="nothing leads from it to a phone",
+        ),
+        (kept("id erased_at", INNER), kept("token_hash", CREDENTIAL)),
+    ),
+    Table(
+        "devices.Program",
+        "the programs of this installation",
+        INSTALLED,
+        NO_PERSON,
+        (kept("id name created_at", INNER),),
+    ),
+    Table(
+        "devices.IngestKey",
+        "the keys in firmware and apps, public by nature",
+        INSTALLED,
+        NO_PERSON,
+        (kept("id program key label created_at revoked_at", INNER),),
+    ),
+    Table(
+        "devices.Membership",
+        "which person works on which program",
+        EMPLOYED,
+        _STAFF,
+        (kept("id user program", ROLE),),
+    ),
+    Table(
+        "devices.ApiToken",
+        "credentials of staff and CI, as hashes",
+        EMPLOYED,
+        _STAFF,
+        (
+            kept(
+                "id program user label scopes created_at expires_at last_used_at revoked_at", ROLE
+            ),
+            kept("prefix token_hash", PASSWORD),
+        ),
+    ),
+)
+
+DJANGO = (
+    Table(
+        "auth.User",
+        "accounts of staff",
+        EMPLOYED,
+        _STAFF,
+        (
+            kept("id username", STAFF),
+            kept("first_name last_name email last_login date_joined", ROLE),
+            kept("is_superuser is_staff is_active", ROLE),
+            kept("password", PASSWORD),
+        ),
+    ),
+    Table(
+        "auth.User_groups", "who has which role", EMPLOYED, _STAFF, (kept("id user group", ROLE),)
+    ),
+    Table(
+        "auth.User_user_permissions",
+        "unused: roles are groups",
+        EMPLOYED,
+        _STAFF,
+        (kept("id user permission", ROLE),),
+    ),
+    Table("auth.Group", "the roles", INSTALLED, NO_PERSON, (kept("id name", INNER),)),
+    Table(
+        "auth.Group_permissions",
+        "unused: scopes are in the code",
+        INSTALLED,
+        NO_PERSON,
+        (kept("id group permission", INNER),),
+    ),
+    Table(
+        "auth.Permission",
+        "made by Django, unused",
+        INSTALLED,
+        NO_PERSON,
+        (kept("id name content_type codename", INNER),),
+    ),
+    Table(
+        "contenttypes.ContentType",
+        "names of tables, made by Django",
+        INSTALLED,
+        NO_PERSON,
+        (kept("id app_label model", INNER),),
+    ),
+    Table(
+        "sessions.Session",
+        "who is signed in; no address and no browser is kept",
+        SIGNED_IN,
+        _STAFF,
+        (kept("session_key", SECRET), kept("session_data expire_date", PASSWORD)),
+    ),
+)
