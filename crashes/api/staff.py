@@ -1,6 +1,7 @@
 """What the endpoints of the staff API share: the viewer, the query, and how they fail."""
 
 from django.core.exceptions import ObjectDoesNotExist
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
@@ -53,7 +54,7 @@ def viewer_in(request: Request) -> Viewer:
 
 def query_in(request: Request) -> Query:
     """The query of a request. Raises BadQuery."""
-    return parse(request.query_params.get("q", ""))
+    return parse(request.query_params.get("q", ""), asked_at=timezone.now())
 
 
 def size_in(request: Request) -> int:

@@ -356,7 +356,9 @@ def _target(values: dict[str, Any]) -> Target:
 def _meant(wanted: dict[str, Any], viewer: Viewer) -> list[int]:
     """The numbers of the issues; one that is not there makes all of it a 404."""
     if "q" in wanted:
-        found = list_issue_ids(viewer=viewer, query=parse(wanted["q"]), most=MOST_ISSUES)
+        found = list_issue_ids(
+            viewer=viewer, query=parse(wanted["q"], asked_at=timezone.now()), most=MOST_ISSUES
+        )
         if len(found) > MOST_ISSUES:
             detail = f"More than {MOST_ISSUES} issues match; narrow the query."
             raise Problem(409, "too_many_issues", detail)

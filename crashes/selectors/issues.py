@@ -209,7 +209,7 @@ def _visible(viewer: Viewer) -> QuerySet[Issue]:
 
 
 def _matching(viewer: Viewer, query: Query) -> QuerySet[Issue]:
-    return _visible(viewer).filter(issues_matching(query))
+    return _visible(viewer).filter(issues_matching(query, me=viewer.user_id))
 
 
 def _cells(viewer: Viewer, issue_id: int) -> QuerySet[IssueTally]:

@@ -165,7 +165,9 @@ def list_reports(
     *, viewer: Viewer, query: Query, cursor: str | None = None, size: int = DEFAULT_SIZE
 ) -> Page[ReportRow]:
     """A page of the reports that a query means, newest first. Raises Problem 400."""
-    rows = Report.objects.filter(Q(program_id__in=viewer.program_ids) & reports_matching(query))
+    rows = Report.objects.filter(
+        Q(program_id__in=viewer.program_ids) & reports_matching(query, me=viewer.user_id)
+    )
     rows = rows.select_related("issue", "evidence_of")
     page = take_page(rows, order=_ORDER, cursor=cursor, size=size)
     return Page([report_row(report) for report in page.items], page.next_cursor)

@@ -87,7 +87,11 @@ def list_fix_choices(*, viewer: Viewer, issue: IssueSummary) -> FixChoices:
 def list_issue_ids(*, viewer: Viewer, query: Query, most: int) -> list[int]:
     """The numbers of all issues that a query means, up to one more than `most`."""
     rows = Issue.objects.filter(program_id__in=viewer.program_ids, merged_into=None)
-    return list(rows.filter(issues_matching(query)).values_list("pk", flat=True)[: most + 1])
+    return list(
+        rows.filter(issues_matching(query, me=viewer.user_id)).values_list("pk", flat=True)[
+            : most + 1
+        ]
+    )
 
 
 def keep_known_issue_ids(*, viewer: Viewer, issue_ids: list[int]) -> list[int]:

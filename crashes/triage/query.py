@@ -10,7 +10,9 @@ of the signature:
 * `!` in front of a term turns it around;
 * terms of the same key are alternatives (`is:open is:muted`), different keys all have to hold,
   and so does every word and everything turned around;
-* `<`, `<=`, `>`, `>=` in front of an unquoted value compare, for the keys that have an order.
+* `<`, `<=`, `>`, `>=` in front of an unquoted value compare, for the keys that have an order;
+  comparisons of one key all have to hold (`devices:>10 devices:<50`). `triage.bounds` says what
+  numbers, dates and ages look like.
 
 Parsing gives a `Query` of `Term`s with positions and never looks at data; what a key means is
 decided where queries are run. A text that is no query raises `BadQuery`, which says where and,
@@ -19,12 +21,17 @@ when there is one, what to write instead. To add a key, add a line to `KEYS`.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from rapidfuzz import process
 
 from crashes.stack import CrashKind
+from crashes.triage.bounds import NotOrdered, moment_bounds, number_bounds
+
+_ANY_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+"""Whether a value can be read does not depend on when it is."""
 
 LONGEST_QUERY = 1_000
 MOST_TERMS = 40
@@ -40,23 +47,58 @@ class Operator(StrEnum):
     AT_LEAST = ">="
 
 
+class Holds(StrEnum):
+    """What the values of a key are. Numbers and moments have an order, so they compare."""
+
+    TEXT = "text"
+    CHOICE = "choice"
+    NUMBER = "number"
+    MOMENT = "moment"
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What a key takes: any text, or one of the choices. Only keys with an order compare."""
+    """What a key means and takes; `choices` are all that a key of choices takes."""
 
     means: str
+    holds: Holds = Holds.TEXT
     choices: tuple[str, ...] = ()
-    has_order: bool = False
+    example: str = ""
+
+    @property
+    def has_order(self) -> bool:
+        """Whether its values compare."""
+        return self.holds in {Holds.NUMBER, Holds.MOMENT}
+
+
+def _choice(means: str, *choices: str) -> Key:
+    return Key(means, Holds.CHOICE, choices, choices[0])
 
 
 KEYS: Mapping[str, Key] = {
-    "is": Key("state of the issue", choices=("open", "muted", "resolved")),
-    "kind": Key("what went wrong", choices=tuple(kind.value for kind in CrashKind)),
-    "model": Key("model of the phone"),
-    "os_build": Key("build of the system software"),
-    "package": Key("package of the app"),
-    "signature": Key("readable name of the crash"),
+    "is": _choice(
+        "state of the issue; regressed is open again after it was resolved",
+        "open",
+        "muted",
+        "resolved",
+        "regressed",
+    ),
+    "kind": _choice("what went wrong", *(kind.value for kind in CrashKind)),
+    "model": Key("model of the phone", example='"Nokia G42 5G"'),
+    "os_build": Key("build of the system software", example="V3.4*"),
+    "package": Key("package of the app", example="com.example.*"),
+    "version": Key("version of the app, by name", example="1.4.2"),
+    "mcc": Key("country code of the network; `region` is the same", example="244"),
+    "signature": Key("readable name of the crash", example="*libfoo*"),
+    "first_seen": Key("when it happened first", Holds.MOMENT, example="<7d"),
+    "last_seen": Key("when it happened last", Holds.MOMENT, example=">=2026-11-01"),
+    "devices": Key("how many devices met it", Holds.NUMBER, example=">100"),
+    "reports": Key("how many reports it has", Holds.NUMBER, example="10..50"),
+    "assigned": Key("whose it is: a name, me, or none", example="me"),
+    "has": _choice("what there is of it", "symbols", "comments", "assignee"),
 }
+
+_OTHER_NAMES = {"region": "mcc", "assignee": "assigned"}
 
 
 class BadQuery(Exception):
@@ -108,9 +150,13 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked for. `str` writes it so that parsing gives the same query again."""
+    """What is asked for. `str` writes it so that parsing gives the same query again.
+
+    `asked_at` is the moment from which ages count back.
+    """
 
     terms: tuple[Term, ...] = ()
+    asked_at: datetime | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return " ".join(str(term) for term in self.terms)
@@ -127,16 +173,17 @@ class Query:
         """The query with one more value for a key, if it is not there yet."""
         term = Term(key, escape(value))
         same = [_without_place(item) for item in self.terms]
-        return self if term in same else Query((*self.terms, term))
+        return self if term in same else replace(self, terms=(*self.terms, term))
 
     def minus(self, key: str, value: str) -> "Query":
         """The query without this value of the key."""
         unwanted = Term(key, escape(value))
-        return Query(tuple(term for term in self.terms if _without_place(term) != unwanted))
+        kept = (term for term in self.terms if _without_place(term) != unwanted)
+        return replace(self, terms=tuple(kept))
 
     def without(self, *keys: str | None) -> "Query":
         """The query less all terms of these keys."""
-        return Query(tuple(term for term in self.terms if term.key not in keys))
+        return replace(self, terms=tuple(term for term in self.terms if term.key not in keys))
 
 
 def escape(text: str) -> str:
@@ -144,7 +191,7 @@ def escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace("*", "\\*")
 
 
-def parse(text: str) -> Query:
+def parse(text: str, *, asked_at: datetime | None = None) -> Query:
     """The query in a text; the empty text is the query for everything. Raises BadQuery."""
     if len(text) > LONGEST_QUERY:
         raise BadQuery(f"A query has at most {LONGEST_QUERY} characters", position=LONGEST_QUERY)
@@ -153,7 +200,7 @@ def parse(text: str) -> Query:
     terms = tuple(_terms(text))
     if len(terms) > MOST_TERMS:
         raise BadQuery(f"A query has at most {MOST_TERMS} terms", position=terms[MOST_TERMS].start)
-    return Query(terms)
+    return Query(terms, asked_at)
 
 
 _BLANK = re.compile(r"\s+")
@@ -195,8 +242,9 @@ def _key_at(text: str, position: int) -> tuple[str | None, int]:
     if match is None or text.startswith("::", match.end() - 1):  # `ns::f` is a word
         return None, position
     name = match.group(1)
-    if name.lower() in KEYS:
-        return name.lower(), match.end()
+    key = _OTHER_NAMES.get(name.lower(), name.lower())
+    if key in KEYS:
+        return key, match.end()
     raise BadQuery(
         f"There is no key `{name}`", position=position, suggestion=_nearest(name, KEYS, end=":")
     )
@@ -225,12 +273,27 @@ def _check(term: Term, *, value_start: int) -> None:
         raise BadQuery(
             f"`{term.key}` cannot be compared", position=value_start - len(term.operator.value)
         )
+    if key.has_order:
+        _check_bounds(term, key, value_start=value_start)
     if key.choices and term.value not in key.choices:
         raise BadQuery(
             f"`{term.key}` is one of {', '.join(key.choices)}",
             position=value_start,
             suggestion=_nearest(term.value, key.choices, start=f"{term.key}:"),
         )
+
+
+def _check_bounds(term: Term, key: Key, *, value_start: int) -> None:
+    try:
+        if key.holds is Holds.NUMBER:
+            number_bounds(term.operator.value, term.value)
+        else:
+            moment_bounds(term.operator.value, term.value, now=_ANY_MOMENT)
+    except NotOrdered as problem:
+        suggestion = f"{term.key}:{problem.suggestion or key.example}"
+        raise BadQuery(
+            f"`{term.key}` {problem}", position=value_start, suggestion=suggestion
+        ) from problem
 
 
 def _nearest(

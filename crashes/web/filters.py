@@ -5,9 +5,10 @@ empty. Links leave the cursor out: another list begins at its beginning.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.http import urlencode
 
 from crashes.selectors.issues import ISSUE_ORDERS, Facet
@@ -56,7 +57,7 @@ class ListAddress:
     def of(cls, request: HttpRequest) -> "ListAddress":
         """What the address of a request asks for. Raises BadQuery."""
         text = request.GET.get("q", DEFAULT_QUERY)
-        return cls(request.path, parse(text), request.GET.get("sort", ""))
+        return cls(request.path, parse(text, asked_at=timezone.now()), request.GET.get("sort", ""))
 
     def url(self, query: Query | None = None, *, sort: str | None = None, cursor: str = "") -> str:
         """The address with another query, order or page."""
@@ -120,7 +121,8 @@ class ListAddress:
         ]
 
     def _less(self, unwanted: Term) -> Query:
-        return Query(tuple(term for term in self.query.terms if term is not unwanted))
+        kept = (term for term in self.query.terms if term is not unwanted)
+        return replace(self.query, terms=tuple(kept))
 
 
 def narrowed(address: ListAddress, request: HttpRequest) -> str:
@@ -129,5 +131,6 @@ def narrowed(address: ListAddress, request: HttpRequest) -> str:
     if key not in KEYS or not value:
         return address.url()
     quoted = value.replace('"', '\\"')
-    more = parse(f'{key}:"{quoted}"').terms
-    return address.url(Query((*address.query.terms, *more)))
+    written = value if KEYS[key].has_order else f'"{quoted}"'
+    more = parse(f"{key}:{written}").terms
+    return address.url(replace(address.query, terms=(*address.query.terms, *more)))

@@ -1,6 +1,7 @@
 """What a viewer gets to see: filters, orders, pages, counts, and never another program's rows."""
 
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 
 import msgspec
@@ -9,7 +10,7 @@ import zstandard
 from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 
-from crashes.models import Report, ReportContent
+from crashes.models import Report, ReportContent, TriageEvent
 from crashes.models.report import NO_DEVICE
 from crashes.selectors.debug_files import (
     count_missing_debug_files,
@@ -49,6 +50,7 @@ from tests.factories import (
     make_report,
     make_tallies,
     make_tally,
+    make_user,
     make_variant,
     make_viewer,
 )
@@ -73,6 +75,42 @@ def viewer(program):
 def signatures(viewer, text, **more):
     page = list_issues(viewer=viewer, query=parse(text), today=TODAY, **more)
     return [row.issue.signature for row in page.items]
+
+
+def test_every_key_about_an_issue_narrows_the_list(program):
+    person = make_user(Role.TRIAGER, programs=[program], username="mika")
+    viewer = replace(make_viewer(program), user_id=person.pk)
+    wanted = make_issue(
+        program, signature="wanted", assignee=person, regressed_at=NOW, device_count=200,
+        report_count=900, first_seen_at=NOW - timedelta(days=3), last_seen_at=NOW,
+    )  # fmt: skip
+    make_tally(wanted, version_name="1.4.2", mcc="262")
+    make_done_report(wanted, named_frames=2)
+    TriageEvent.objects.create(issue=wanted, kind="comment", by_name="mika", at=NOW)
+    long_ago = NOW - timedelta(days=60)
+    other = make_issue(program, signature="other", first_seen_at=long_ago, last_seen_at=long_ago)
+    make_tally(other, version_name="1.3", mcc="244")
+    make_done_report(other, named_frames=0)
+
+    for text in (
+        "is:regressed", "!first_seen:>7d", "first_seen:<7d", "last_seen:>=2026-11-20",
+        "last_seen:2026-11-01..2026-11-20", "devices:>100", "devices:>100 devices:<=200",
+        "reports:900", "reports:500..1000", "has:symbols", "has:comments", "has:assignee",
+        "assigned:me", "assigned:mika", "assigned:m*", "!assigned:none", "version:1.4*",
+        "mcc:262", "region:262", "!version:1.3",
+    ):  # fmt: skip
+        query = parse(text, asked_at=NOW)
+        page = list_issues(viewer=viewer, query=query, today=TODAY)
+        assert [row.issue.signature for row in page.items] == ["wanted"], text
+        reports = list_reports(viewer=viewer, query=query)
+        is_of_reports = "version" in text or ":262" in text
+        assert is_of_reports or [row.issue_id for row in reports.items] == [wanted.pk], text
+    for text in ("is:regressed is:muted", "reports:1 reports:900"):
+        assert wanted.pk in {
+            row.issue.id for row in list_issues(viewer=viewer, query=parse(text), today=TODAY).items
+        }
+    nobody = list_issues(viewer=make_viewer(program), query=parse("assigned:me"), today=TODAY)
+    assert not nobody.items
 
 
 def all_pages(viewer, **more):

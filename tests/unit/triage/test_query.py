@@ -1,14 +1,34 @@
 """Queries: what is read, what is refused, and that writing one gives it back."""
 
+import os
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crashes.triage.query import KEYS, BadQuery, Operator, Query, Term, parse
+from crashes.triage.query import KEYS, BadQuery, Holds, Operator, Query, Term, parse
 
 
 def places_forgotten(query: Query) -> list[tuple[str | None, str, Operator, bool]]:
     return [(term.key, term.pattern, term.operator, term.negated) for term in query.terms]
+
+
+CONTRACT = (
+    'is:open model:"Nokia G42 5G" os_build:V3.420 package:com.example.app kind:anr '
+    "signature:*libfoo* first_seen:<7d devices:>100 has:symbols !assigned:me free words"
+)
+
+
+def test_the_query_of_the_contract_is_one():
+    query = parse(CONTRACT)
+
+    assert str(query) == CONTRACT
+    assert [term.key for term in query.terms].count(None) == 2
+
+
+def test_a_key_may_have_another_name():
+    assert str(parse("region:244 assignee:none")) == "mcc:244 assigned:none"
 
 
 def test_the_empty_text_asks_for_everything():
@@ -66,6 +86,16 @@ def test_quotes_inside_quotes_are_escaped():
         ("is:open !", 9, None),
         ('""', 0, None),
         ("model:>5", 6, None),
+        ("devices:many", 8, "devices:>100"),
+        ("devices:>1*", 9, "devices:>100"),
+        ("reports:<5..9", 9, "reports:10..50"),
+        ("first_seen:7d", 11, "first_seen:<7d"),
+        ("first_seen:<99999w", 12, "first_seen:<36500d"),
+        ("last_seen:2026-02-30", 10, "last_seen:>=2026-11-01"),
+        ("last_seen:9999-12-31", 10, "last_seen:>=2026-11-01"),
+        ("has:symbol", 4, "has:symbols"),
+        ("has:*", 4, None),
+        ("is:regresed", 3, "is:regressed"),
         ("a\0b", 1, None),
     ],
 )
@@ -107,7 +137,7 @@ def test_any_text_is_read_or_refused(text):
     assert is_inside
 
 
-_keys = st.sampled_from([key for key, facts in KEYS.items() if not facts.choices])
+_keys = st.sampled_from([key for key, facts in KEYS.items() if facts.holds is Holds.TEXT])
 
 
 @given(st.lists(st.tuples(st.none() | _keys, st.text(min_size=1).filter(str.strip)), max_size=5))
@@ -131,3 +161,22 @@ def test_texts_that_look_like_queries_are_read_or_refused(text):
     for term in query.terms:
         assert isinstance(term, Term)
         assert term.pieces
+
+
+def test_many_texts_made_of_the_language_are_read_or_refused():
+    """UXP_TEST_QUERY_FUZZ=100000 is for whoever changes the language."""
+    random = Random(8)
+    parts = [
+        *(f"{key}:" for key in KEYS), *(key.example for key in KEYS.values()),
+        "region:", "nokey:", "!", '"', "\\", "*", "<", ">=", "..", " ", "  ", "7d", "2026-11-20",
+        "9" * 16, "me", "none", "ä", "\0", "\u202e", "::", ":", "words",
+    ]  # fmt: skip
+    for _ in range(int(os.environ.get("UXP_TEST_QUERY_FUZZ", "3000"))):
+        text = "".join(random.choices(parts, k=random.randint(1, 14)))
+        try:
+            query = parse(text)
+        except BadQuery as problem:
+            is_marked = 0 <= problem.position <= len(text) and bool(problem.sentence)
+        else:
+            is_marked = places_forgotten(parse(str(query))) == places_forgotten(query)
+        assert is_marked, text
