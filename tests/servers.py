@@ -52,10 +52,14 @@ def _place(url: str) -> str:
 
 
 @contextlib.contextmanager
-def fresh_database(url: str, name: str) -> Iterator[str]:
-    """The URL of a new, empty database beside the one in `url`; it is dropped afterwards."""
+def fresh_database(url: str, name: str, *, template: str = "template1") -> Iterator[str]:
+    """The URL of a new database beside the one in `url`; it is dropped afterwards.
+
+    It is empty, or a copy of the database `template`, to which nobody may be connected.
+    """
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        connection.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
     try:
         yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
     finally:

@@ -27,15 +27,27 @@ def platform(request, tmp_path):
     made.stop()
 
 
-@pytest.fixture
-def fresh_postgres_url():
-    """A database of this test's own."""
+@pytest.fixture(scope="session")
+def migrated_database(tmp_path_factory):
+    """(server, name) of a database with all tables and no rows, to be copied."""
     try:
         server = find_postgres()
     except ServerMissing as reason:
         skip_or_fail(str(reason))
         raise
-    with fresh_database(server, f"uxp_journey_{secrets.token_hex(4)}") as url:
+    name = f"uxp_journey_tables_{secrets.token_hex(4)}"
+    with fresh_database(server, name) as url:
+        folder = tmp_path_factory.mktemp("tables")
+        Platform(folder, {"DATABASE_URL": url}).manage("migrate", "-v0")
+        yield server, name
+
+
+@pytest.fixture
+def fresh_postgres_url(migrated_database):
+    """A database of this test's own, with all tables."""
+    server, template = migrated_database
+    name = f"uxp_journey_{secrets.token_hex(4)}"
+    with fresh_database(server, name, template=template) as url:
         yield url
 
 

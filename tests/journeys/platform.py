@@ -5,18 +5,24 @@ production and of the embedded shape. Each process leads its own process group, 
 ends all of it at once, as a power cut would.
 """
 
+import atexit
+import functools
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import psycopg
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 60.0
@@ -104,9 +110,13 @@ class Platform:
         )  # fmt: skip
 
     def prepare(self):
+        """Tables and static files; made once for all platforms, and copied."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.manage("migrate", "-v0")
-        self.manage("collectstatic", "-v0", "--noinput")
+        shutil.copytree(prepared_folder() / "static", self.folder / "static", dirs_exist_ok=True)
+        if "DATABASE_URL" not in self.extra_env:
+            shutil.copy(prepared_folder() / "uxp.sqlite3", self.folder)
+        elif not _has_tables(self.extra_env["DATABASE_URL"]):
+            self.manage("migrate", "-v0")
 
     def kill(self, name):
         process = self.processes.pop(name, None)
@@ -222,3 +232,20 @@ def multipart(report, payload):
         ]
     )  # fmt: skip
     return body, f"multipart/form-data; boundary={boundary}"
+
+
+@functools.cache
+def prepared_folder():
+    """The data folder of an embedded platform that has never run."""
+    folder = Path(tempfile.mkdtemp(prefix="uxp-prepared-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    made = Platform(folder)
+    made.manage("migrate", "-v0")
+    made.manage("collectstatic", "-v0", "--noinput")
+    return folder
+
+
+def _has_tables(url):
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT to_regclass('django_migrations')").fetchone()
+    return found is not None and found[0] is not None
