@@ -3,12 +3,15 @@
 import uuid
 
 from django.http import FileResponse
+from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from crashes.api.staff import ProblemSchema, StaffView, viewer_in
 from crashes.selectors.reports import get_report, open_raw_payload, raw_name
+from devices.audit import Action
+from devices.services.audit import record_look
 from uxp_diag.roles import Scope
 from uxp_diag.web.downloads import attachment
 
@@ -29,5 +32,13 @@ class RawPayloadView(StaffView):
     def get(self, request: Request, report_id: uuid.UUID) -> FileResponse:
         """The bytes, as a file to keep."""
         report = get_report(viewer=viewer_in(request), report_id=report_id)
+        record_look(
+            viewer_in(request),
+            Action.RAW_PAYLOAD,
+            program_id=report.program_id,
+            subject=report_id,
+            fields=("raw",),
+            now=timezone.now(),
+        )
         payload = open_raw_payload(viewer=viewer_in(request), report_pk=report.pk)
         return attachment(payload.stream, file_name=raw_name(report_id, payload))

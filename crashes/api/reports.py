@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.authentication import BaseAuthentication
@@ -31,6 +32,8 @@ from crashes.selectors.reports import (
 )
 from crashes.stack import CrashKind, FrameStatus, to_json
 from devices.api.auth import STAFF
+from devices.audit import Action
+from devices.services.audit import record_look
 from uxp_diag.api.permissions import HasScope
 from uxp_diag.roles import Scope
 
@@ -210,6 +213,14 @@ class ReportView(StaffView):
     def get(self, request: Request, report_id: uuid.UUID) -> Response:
         """One report with its crash and the reason for its issue."""
         row = get_report(viewer=viewer_in(request), report_id=report_id)
+        record_look(
+            viewer_in(request),
+            Action.REPORT,
+            program_id=row.program_id,
+            subject=report_id,
+            fields=("crash", "grouping"),
+            now=timezone.now(),
+        )
         content = get_report_content(viewer=viewer_in(request), report_pk=row.pk)
         companions = list_companions(viewer=viewer_in(request), report_pk=row.pk)
         files = list_attachments(viewer=viewer_in(request), report=row)

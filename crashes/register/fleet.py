@@ -1,6 +1,7 @@
 """The tables of `devices`, and those of Django itself."""
 
 from crashes.register.terms import (
+    AUDIT,
     CONSENT,
     CREDENTIAL,
     EMPLOYED,
@@ -22,6 +23,7 @@ from crashes.register.terms import (
     SIGNED_IN,
     STAFF,
     SUM,
+    TWO_YEARS,
     USE,
     YEAR,
     kept,
@@ -133,6 +135,20 @@ FLEET = (
             kept("id reason state requested_at finished_at receipt", RECEIPT),
             kept("program_id leased_until stores", INNER),
             kept("device_id", ID),
+        ),
+    ),
+    Table(
+        "devices.AuditEntry",
+        "who looked at which report, chained; it names reports and erasures, never phones",
+        TWO_YEARS,
+        Path(
+            Reach.KEPT,
+            "about staff; from the number of an erased report nothing leads anywhere",
+            unexported="about staff, not about owners of phones",
+        ),
+        (
+            kept("number count previous hash", INNER),
+            kept("at program_id by_name by_user_id action subject fields", AUDIT),
         ),
     ),
     Table(

@@ -14,6 +14,8 @@ from django.db.models import F, Q
 
 from crashes.models import ClientLoss, IssueTally, Report
 from crashes.services.forgetting import Forgotten, forget_reports
+from devices.selectors.audit import audit_head
+from devices.services.audit import forget_old_looks
 from devices.services.erasure import forget_old_erasures
 from devices.services.retention import forget_old_samples, oldest_sample_at
 from uxp_diag.db import leave_no_traces
@@ -64,8 +66,10 @@ def forget_due(*, now: datetime) -> None:
     """What is to be done every day: delete whatever may not be kept any longer."""
     forget_expired(now=now)
     forget_old_erasures(now=now)
+    forget_old_looks(now=now)
     SessionStore.clear_expired()
     clean_files()
+    logger.info("audit head %d:%s", *audit_head())  # so that it leaves the machine with the logs
 
 
 def clean_files() -> None:

@@ -1,5 +1,6 @@
 """Privacy: the record of what is stored, made from the register."""
 
+import re
 from dataclasses import dataclass
 
 from django.http import HttpResponse
@@ -9,6 +10,8 @@ from django.views.decorators.http import require_safe
 from crashes.register import REGISTER, erasure_sentence
 from crashes.register.beside import LOG_RETENTION
 from crashes.register.words import Category, Place, Reach, Table, Terms
+from devices.audit import PURPOSES, Action
+from devices.selectors.audit import PAGE, list_looks
 from devices.web.access import StaffRequest, needs
 from uxp_diag.roles import Scope
 
@@ -53,6 +56,22 @@ def privacy(request: StaffRequest) -> HttpResponse:
         "category_count": len(Category),
     }
     return render(request, "crashes/privacy.html", context)
+
+
+@require_safe
+@needs(Scope.PRIVACY, Scope.ADMIN)
+def audit(request: StaffRequest) -> HttpResponse:
+    """Who looked at what of phones, newest first."""
+    before = request.GET.get("before", "")
+    looks = list_looks(
+        viewer=request.viewer,
+        before=int(before) if re.fullmatch("[0-9]{1,18}", before) else None,
+    )
+    context = {
+        "looks": [(look, PURPOSES[Action(look.action)]) for look in looks],
+        "next_before": looks[-1].number if len(looks) == PAGE else None,
+    }
+    return render(request, "crashes/audit.html", context)
 
 
 def _is_of_person(table: Table) -> bool:

@@ -31,6 +31,8 @@ from crashes.web.countries import country_name
 from crashes.web.receipts import receipt_view
 from crashes.web.stacks import lay_out
 from crashes.web.words import failure_advice
+from devices.audit import Action
+from devices.services.audit import record_look
 from devices.web.access import StaffRequest, needs
 from uxp_diag.roles import Scope
 from uxp_diag.web.downloads import attachment
@@ -44,12 +46,21 @@ _BINARY_FORMATS = {PayloadFormat.TOMBSTONE_PROTO, PayloadFormat.MINIDUMP}
 def report_detail(request: StaffRequest, report_id: uuid.UUID) -> HttpResponse:
     """One report: how far it is, what crashed, and what the device said beside it."""
     report = get_report(viewer=request.viewer, report_id=report_id)
+    now = timezone.now()
+    record_look(
+        request.viewer,
+        Action.REPORT,
+        program_id=report.program_id,
+        subject=report_id,
+        fields=("envelope", "crash", "grouping"),
+        now=now,
+    )
     content = get_report_content(viewer=request.viewer, report_pk=report.pk)
     crash = content.crash if content else None
     context = {
         "report": report,
         "content": content,
-        "now": timezone.now(),
+        "now": now,
         "view": lay_out(crash, with_other_threads=True) if crash else None,
         "facts": _facts(report, content),
         "companions": list_companions(viewer=request.viewer, report_pk=report.pk),
@@ -73,6 +84,7 @@ def report_detail(request: StaffRequest, report_id: uuid.UUID) -> HttpResponse:
 def raw_payload(request: StaffRequest, report_id: uuid.UUID) -> HttpResponse:
     """What the device sent, as text, the beginning of it if it is long."""
     report = get_report(viewer=request.viewer, report_id=report_id)
+    _record_raw(request, report)
     payload = open_raw_payload(viewer=request.viewer, report_pk=report.pk)
     with payload.stream as stream:
         data = stream.read(_SHOWN_BYTES + 1)
@@ -92,6 +104,7 @@ def raw_payload(request: StaffRequest, report_id: uuid.UUID) -> HttpResponse:
 def raw_file(request: StaffRequest, report_id: uuid.UUID) -> FileResponse:
     """What the device sent, as a file to keep."""
     report = get_report(viewer=request.viewer, report_id=report_id)
+    _record_raw(request, report)
     payload = open_raw_payload(viewer=request.viewer, report_pk=report.pk)
     return attachment(payload.stream, file_name=raw_name(report_id, payload))
 
@@ -102,7 +115,26 @@ def attachment_file(request: StaffRequest, report_id: uuid.UUID, sha256: str) ->
     """A file that followed the report, to keep."""
     report = get_report(viewer=request.viewer, report_id=report_id)
     payload = open_attachment(viewer=request.viewer, report=report, sha256=sha256)
+    record_look(
+        request.viewer,
+        Action.ATTACHMENT,
+        program_id=report.program_id,
+        subject=report_id,
+        fields=(sha256,),
+        now=timezone.now(),
+    )
     return attachment(payload.stream, file_name=attachment_name(sha256, payload))
+
+
+def _record_raw(request: StaffRequest, report: ReportRow) -> None:
+    record_look(
+        request.viewer,
+        Action.RAW_PAYLOAD,
+        program_id=report.program_id,
+        subject=report.report_id,
+        fields=("raw",),
+        now=timezone.now(),
+    )
 
 
 def _file_state(file: AttachmentRow, content: Content | None) -> str:

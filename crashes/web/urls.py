@@ -24,6 +24,7 @@ urlpatterns = [
         name="attachment_file",
     ),
     path("privacy/", privacy.privacy, name="privacy"),
+    path("privacy/audit/", privacy.audit, name="audit"),
     path("intake/", intake.intake, name="intake"),
     path("symbols/", symbols.debug_file_list, name="debug_file_list"),
 ]

@@ -1,6 +1,7 @@
 """The tables of the fleet: who may upload, which phones there are, what their owners allowed."""
 
 from devices.models.access import ApiToken, DeviceToken, IngestKey, Membership, Program
+from devices.models.audit import AuditEntry
 from devices.models.consent import ConsentEntry
 from devices.models.device import Device, IdentityLink
 from devices.models.erasure import ErasedToken, Erasure
@@ -9,6 +10,7 @@ from devices.models.vital import AppVitalCell, VitalCell, VitalMark, VitalSample
 __all__ = [
     "ApiToken",
     "AppVitalCell",
+    "AuditEntry",
     "ConsentEntry",
     "Device",
     "DeviceToken",

@@ -9,7 +9,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from crashes.services.erasing import erase_waiting
+from devices.audit import Action
 from devices.selectors.erasures import find_erasure
+from devices.services.audit import record_command
 from devices.services.erasure import OPERATOR, UnknownDevice, request_erasure
 
 
@@ -32,6 +34,7 @@ class Command(BaseCommand):
                 raise CommandError(f"{text} is no device id.") from None
             except UnknownDevice:
                 raise CommandError(f"There is no device {text}.") from None
+            record_command(Action.ERASURE, subject=str(request_id), count=1, now=timezone.now())
             while True:
                 found = find_erasure(request_id)
                 if found is not None and found.receipt is not None:

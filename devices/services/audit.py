@@ -1,0 +1,85 @@
+"""Looks at what phones sent are written down before anybody sees it."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from devices.audit import Action, Entry, hash_of_entry
+from devices.models import AuditEntry
+from devices.selectors.audit import entry_of
+from uxp_diag.db import lock_name
+from uxp_diag.viewer import Viewer
+
+KEPT = timedelta(days=730)
+COMMAND = "command line"
+_PLATFORM = "platform"
+
+
+def record_look(
+    viewer: Viewer,
+    action: Action,
+    *,
+    program_id: int,
+    subject: uuid.UUID,
+    fields: Sequence[str],
+    now: datetime,
+) -> None:
+    """Write down that somebody is about to see these parts of one report."""
+    _append(
+        Entry(
+            number=0,
+            at=now,
+            program_id=program_id,
+            by_name=viewer.name,
+            by_user_id=viewer.user_id,
+            action=action,
+            subject=str(subject),
+            fields=tuple(fields),
+            count=1,
+            previous="",
+        )
+    )
+
+
+def record_command(action: Action, *, subject: str, count: int, now: datetime) -> None:
+    """Write down what was done to the data of phones on the command line, or by the platform."""
+    by_name = _PLATFORM if action is Action.FORGOTTEN else COMMAND
+    _append(Entry(0, now, None, by_name, None, action, subject, (), count, ""))
+
+
+def _append(said: Entry) -> None:
+    """Add an entry behind the last; one writer at a time, as each needs the hash before it."""
+    with transaction.atomic():
+        lock_name("audit")
+        last = AuditEntry.objects.order_by("-number").values_list("number", "hash").first()
+        number, previous = last or (0, "")
+        row = AuditEntry(
+            number=number + 1,
+            at=said.at,
+            program_id=said.program_id,
+            by_name=said.by_name[:150],
+            by_user_id=said.by_user_id,
+            action=said.action,
+            subject=said.subject,
+            fields=list(said.fields),
+            count=said.count,
+            previous=previous,
+        )
+        row.hash = hash_of_entry(entry_of(row))
+        row.save(force_insert=True)
+
+
+def forget_old_looks(*, now: datetime) -> int:
+    """Take entries off the front that are older than two years; how many.
+
+    The last of them is named in an entry of its own, so that the chain may begin behind it.
+    """
+    old = AuditEntry.objects.filter(at__lt=now - KEPT)
+    last = old.order_by("-number").first()
+    if last is None:
+        return 0
+    gone = AuditEntry.objects.filter(number__lte=last.number, at__lt=now - KEPT)
+    record_command(Action.FORGOTTEN, subject=last.hash, count=gone.count(), now=now)
+    return gone.delete()[0]
