@@ -9,6 +9,7 @@
     reconcile_spool   adopt or remove spool files that no row names
     erase_devices     empty the stores of devices whose owners asked for it
     roll_up_vitals    make the roll-ups of days again whose samples changed
+    judge_releases    judge the releases that are due
     forget            delete what is a year old, and take deleted rows out of files
 
 Tasks take numbers only, may run twice, and may get lost: the lease in the database decides. The
@@ -29,6 +30,7 @@ from crashes.services.processing import lease_reports, list_unannounced
 from crashes.services.processing import process_reports as process
 from crashes.services.reconciling import reconcile
 from crashes.services.regrouping import list_awaited, regroup_waiting
+from crashes.services.releasing import judge_due
 from crashes.services.retention import forget_due
 from crashes.services.standings import end_mutes
 from crashes.services.symbol_tables import list_unprepared, prepare_debug_file
@@ -178,6 +180,12 @@ def roll_up_vitals() -> None:
     for _ in range(_DAYS_IN_A_ROW):
         if not roll_up_one_day(now=timezone.now()):
             return
+
+
+@shared_task(base=DjangoTask, acks_late=False)
+def judge_releases() -> None:
+    """Find new releases, and judge those that are due."""
+    judge_due(now=timezone.now())
 
 
 @shared_task(base=DjangoTask, acks_late=False)  # it may take long, and the timetable repeats it

@@ -63,6 +63,11 @@ app.conf.update(
             "schedule": settings.RECOVERY_SECONDS / 2,
             "options": {"expires": settings.RECOVERY_SECONDS},
         },
+        "judge": {
+            "task": "crashes.tasks.judge_releases",
+            "schedule": float(settings.RECOVERY_SECONDS),
+            "options": {"expires": settings.RECOVERY_SECONDS},
+        },
         "forget": {
             "task": "crashes.tasks.forget",
             "schedule": crontab(hour="2", minute="23"),

@@ -15,6 +15,7 @@ from crashes.models.issue import (
     TriageEvent,
     VersionSeen,
 )
+from crashes.models.release import Release, VerdictOverride, VerdictSnapshot
 from crashes.models.report import OccurrenceMark, Report, ReportContent
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "MissingDebugFile",
     "OccurrenceMark",
     "RefusedPayload",
+    "Release",
     "Report",
     "ReportContent",
     "ReportPin",
@@ -43,6 +45,8 @@ __all__ = [
     "TriageEvent",
     "VariantLikeness",
     "VariantTerm",
+    "VerdictOverride",
+    "VerdictSnapshot",
     "VersionSeen",
     "WaitingReport",
 ]

@@ -6,24 +6,22 @@ marks the day; a day is made again when its oldest mark has waited `DELAY`, so a
 is made once in a while and not once per upload.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby
-from typing import Any
 
 import msgspec
 import zstandard
 from django.db import transaction
 
-from devices.models import AppVitalCell, VitalCell, VitalMark, VitalSample
+from devices.models import AppVitalCell, VitalCell, VitalMark
+from devices.selectors.vital_samples import content_of_row, hours_of, samples_of_days
 from devices.vitals.amounts import Amounts, read_all
 from devices.vitals.catalog import APP_VITALS, DEVICE_VITALS
 from devices.vitals.day import DeviceDay
 from uxp_diag.db import lock_name
 
 DELAY = timedelta(seconds=15)
-_MAX_CONTENT_BYTES = 64 << 20
 _INSERTED_AT_ONCE = 500
 
 
@@ -67,7 +65,10 @@ class _Cell:
 def _make_cells(program_id: int, day: date) -> tuple[list[VitalCell], list[AppVitalCell]]:
     cells: dict[tuple[str, str, str], _Cell] = {}
     app_cells: dict[tuple[str, int], _Cell] = {}
-    for _, samples in groupby(samples_of_day(program_id, day), key=lambda row: row.device_id):
+    for _, samples in groupby(
+        samples_of_days(program_id, day, day).iterator(chunk_size=1_000),
+        key=lambda row: row.device_id,
+    ):
         parts: dict[tuple[str, str, str], DeviceDay] = {}
         for row in samples:
             place = (row.model, row.os_build, row.mcc)
@@ -97,26 +98,3 @@ def _make_cells(program_id: int, day: date) -> tuple[list[VitalCell], list[AppVi
             for (package, version_code), cell in sorted(app_cells.items())
         ],
     )  # fmt: skip
-
-
-def samples_of_day(program_id: int, day: date) -> Iterator[VitalSample]:
-    """The samples whose intervals ended on a day, device by device."""
-    start = datetime.combine(day, time(), UTC)
-    rows = VitalSample.objects.filter(
-        program_id=program_id,
-        interval_end__gt=start,
-        interval_end__lte=start + timedelta(days=1),
-    )
-    return rows.order_by("device_id", "interval_end", "sample_id").iterator(chunk_size=1_000)
-
-
-def content_of_row(row: VitalSample) -> dict[str, Any]:
-    """What was measured."""
-    packed = zstandard.decompress(bytes(row.content), _MAX_CONTENT_BYTES)
-    content: dict[str, Any] = msgspec.json.decode(packed)
-    return content
-
-
-def hours_of(row: VitalSample) -> float:
-    """How long an interval was."""
-    return (row.interval_end - row.interval_start).total_seconds() / 3600

@@ -80,7 +80,7 @@ def test_late_samples_and_any_order_give_the_same_roll_ups(send, device_token, o
 
     VitalCell.objects.all().delete()
     AppVitalCell.objects.all().delete()
-    roll_up(Device.objects.first().program_id, DAY)
+    roll_up(Device.objects.values_list("program_id", flat=True)[0], DAY)
 
     assert cells() == grown
 

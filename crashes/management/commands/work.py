@@ -22,6 +22,7 @@ from crashes.services.erasing import erase_waiting
 from crashes.services.processing import lease_reports, process_reports
 from crashes.services.reconciling import reconcile
 from crashes.services.regrouping import list_awaited, regroup_waiting
+from crashes.services.releasing import judge_due
 from crashes.services.retention import forget_due
 from crashes.services.standings import end_mutes
 from crashes.services.symbol_tables import list_unprepared, prepare_debug_file
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 _SHORTEST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 0.5
+_JUDGE_SECONDS = 20.0
 _FORGET_SECONDS = 24 * 3600.0
 
 
@@ -46,7 +48,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--reconcile",
             action="store_true",
-            help="also bring spool and table into agreement, and make room among debug files",
+            help="also bring spool and table into agreement, make room among debug files, and "
+            "judge releases",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -59,7 +62,7 @@ class Command(BaseCommand):
         if options["reconcile"]:
             next_reconcile = time.monotonic()
             next_collection = next_reconcile + settings.RECOVERY_SECONDS  # not while it starts
-        next_forget = next_reconcile
+        next_forget = next_judging = next_reconcile
         pause = _SHORTEST_PAUSE_SECONDS
         while not self._is_stopping:
             if time.monotonic() >= next_reconcile:
@@ -69,6 +72,9 @@ class Command(BaseCommand):
             if time.monotonic() >= next_collection:
                 _attempt(_collect)
                 next_collection = time.monotonic() + settings.COLLECT_SECONDS
+            if time.monotonic() >= next_judging:
+                _attempt(_judge)
+                next_judging = time.monotonic() + _JUDGE_SECONDS
             if time.monotonic() >= next_forget:
                 _attempt(_forget)
                 next_forget = time.monotonic() + _FORGET_SECONDS
@@ -118,6 +124,10 @@ def _collect() -> None:
 
 def _erase_device() -> bool:
     return erase_waiting(now=timezone.now())
+
+
+def _judge() -> None:
+    judge_due(now=timezone.now())
 
 
 def _forget() -> None:

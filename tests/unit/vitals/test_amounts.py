@@ -32,7 +32,7 @@ def device_day(**counters):
 
 
 def test_a_day_gives_every_vital_that_it_measured_and_no_other():
-    amounts = {}
+    amounts: dict[str, Amounts] = {}
 
     read_all(DEVICE_VITALS, device_day(), amounts)
 
@@ -49,7 +49,7 @@ def test_a_day_gives_every_vital_that_it_measured_and_no_other():
 def test_the_days_of_an_app_are_apart_by_version():
     day = device_day()
     day.add({"apps": [{"package": "a", "version_code": 4, "cold_start_ms": [100]}]}, hours=1)
-    amounts = {}
+    amounts: dict[str, Amounts] = {}
 
     read_all(APP_VITALS, day.apps["a", 4], amounts)
 
