@@ -27,7 +27,7 @@ from crashes.regressions.sums import divide, sum_by
 
 # Below these a slice is not judged: neither normality nor the variance estimate can be trusted.
 _LEAST_DEVICE_DAYS = 150
-_LEAST_EVENTS = 5.0
+_LEAST_EVENTS = 20.0
 # What histories and levels are off by, for reasons that no row shows.
 _MODEL_ERROR = {Kind.COUNT: 0.01, Kind.LOG_MEAN: 0.003}
 _INFLATION = 1.03
@@ -235,14 +235,16 @@ def _borrowed(scene: _Scene) -> _Estimate:
     bottom = scene.by_slice(exposure)
     effect = divide(scene.by_slice(amount), bottom, otherwise=np.nan)
     if scene.kind is Kind.COUNT:
-        variance = _square(scene, amount, exposure + noise, effect)
+        whole = _square(scene, amount, exposure + noise, effect)
         scale = np.maximum(effect * bottom, 1e-12) ** 2
         with np.errstate(divide="ignore"):
             log_effect = np.log(effect)
     else:
-        variance = _square(scene, amount - noise, exposure, effect)
+        whole = _square(scene, amount - noise, exposure, effect)
         scale = np.maximum(bottom, 1e-12) ** 2
         log_effect = effect
+    new_variance = _square(scene, amount, exposure, effect) / scale
+    level = np.maximum(whole / scale - new_variance, 0.05 * whole / scale)
 
     days = grid.days_after
     weight = sum_by(new.rows.pair * days + new.rows.day, new.exposure, grid.pairs * days)
@@ -250,7 +252,7 @@ def _borrowed(scene: _Scene) -> _Estimate:
     share = divide(share, share.sum(axis=1, keepdims=True), otherwise=0.0)
     fleet = np.einsum("sd,de,se->s", share, _day_covariance(old, grid, scene.kind), share)
     own_days = scene.history.day_noise * (share**2).sum(axis=1) + _MODEL_ERROR[scene.kind] ** 2
-    return _Estimate(log_effect, variance / scale, fleet + own_days)
+    return _Estimate(log_effect, new_variance, level + fleet + own_days)
 
 
 def _day_covariance(old: Expected, grid: Grid, kind: Kind) -> Floats:

@@ -2,8 +2,7 @@
 
 A release is looked at on chosen days, each time with the rows that have arrived by then. For each
 metric, false alarms have one budget for the whole watch. It is shared by the looks (equally: at
-such bars looks are nearly independent, so a spending function would gain little), by two paths, and
-by the slices:
+such bars a spending function would gain little), by two paths, and by the slices:
 
 - *settled* (85 %): the first two days after a device's update are left out, because every update
   slows a phone down for a while; any effect beyond the metric's gate counts.
@@ -24,16 +23,21 @@ from crashes.regressions.baselines import Grid, History, learn_history
 from crashes.regressions.cohorts import cohorts_of, stand
 from crashes.regressions.contrasts import Contrasts, contrast
 from crashes.regressions.expectations import expect
-from crashes.regressions.fleet import Fleet
+from crashes.regressions.fleet import Fleet, Floats
 from crashes.regressions.metrics import METRICS, Arms, Metric, rows_of
 from crashes.regressions.slices import Slice, Slices, slice_fleet
 
 JUDGING_VERSION = "j1"
-LOOK_DAYS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 21)
-FALSE_ALARMS = 0.05  # of a metric over all looks and slices of a release
+LOOK_DAYS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 18, 21)
+LOOKS_THAT_DIFFER = 12
+"""Looks at neighboring days share most of their rows: so many independent ones err as often."""
+
+FALSE_ALARMS = 0.10  # of a metric over all looks and slices of a release
 _SETTLED, _EARLY = 0.85, 0.15
 _SETTLED_DAYS = 2
 _INTERVAL_ERROR = 0.05
+_AS_GOOD_AS = 2.0  # difference of log evidence
+_FAR_OUT = 30.0  # beyond, erfc is 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def _grid_of(fleet: Fleet) -> Grid:
 class _Finding:
     """The slice that speaks loudest on one path: its evidence as a share of what the bar asks."""
 
-    bar_share: float
+    log_bar_share: float
     alert: Alert
 
 
@@ -97,8 +101,8 @@ class _Watch:
         for day in LOOK_DAYS:
             if day > self._grid.last_day:
                 return
-            best = min(self._look(day), key=lambda found: found.bar_share, default=None)
-            if best is not None and (is_open or best.bar_share <= 1.0):
+            best = min(self._look(day), key=lambda found: found.log_bar_share, default=None)
+            if best is not None and (is_open or best.log_bar_share <= 0.0):
                 is_open = True
                 yield best.alert
 
@@ -137,17 +141,21 @@ class _Watch:
                 kind=metric.kind,
                 gate=gate,
             )
-            yield self._loudest(found, day, FALSE_ALARMS * part / len(LOOK_DAYS))
+            yield self._loudest(found, day, FALSE_ALARMS * part / LOOKS_THAT_DIFFER)
 
     def _loudest(self, found: Contrasts, day: int, bar: float) -> _Finding:
-        chance = np.array([math.erfc(z / math.sqrt(2)) / 2 for z in found.deviate])
         budget = self._slices.budget
-        weighed = np.divide(chance, budget, out=np.ones(len(chance)), where=budget > 0)
-        best = int(np.argmin(weighed))
-        reach = NormalDist().inv_cdf(1 - _INTERVAL_ERROR / 2 / len(LOOK_DAYS))
+        weighed = np.array(
+            [
+                log_tail(z) - math.log(part) if part > 0 else math.inf
+                for z, part in zip(found.deviate, budget, strict=True)
+            ]
+        )
+        best = self._largest_alike(weighed)
+        reach = NormalDist().inv_cdf(1 - _INTERVAL_ERROR / 2 / LOOKS_THAT_DIFFER)
         effect, error = float(found.log_effect[best]), float(found.standard_error[best])
         return _Finding(
-            bar_share=float(weighed[best]) / bar,
+            log_bar_share=float(weighed[best]) - math.log(bar),
             alert=Alert(
                 metric=self._metric.name,
                 day=day,
@@ -157,3 +165,22 @@ class _Watch:
                 high=math.exp(min(effect + reach * error, 50.0)),
             ),
         )
+
+    def _largest_alike(self, weighed: Floats) -> int:
+        """The slice with the strongest evidence, or a larger one around it with hardly less.
+
+        Where a whole model is worse, chance decides which of its OS versions shows it best.
+        """
+        best = int(np.argmin(weighed))
+        inside = self._slices.holds[best] > 0
+        around = (self._slices.holds[:, inside] > 0).all(axis=1)
+        alike = np.flatnonzero(around & (weighed <= weighed[best] + _AS_GOOD_AS))
+        sizes = self._slices.holds[alike].sum(axis=1)
+        return int(alike[np.argmax(sizes)]) if len(alike) else best
+
+
+def log_tail(z: float) -> float:
+    """The logarithm of the chance that a standard normal exceeds z, however small."""
+    if z < _FAR_OUT:
+        return math.log(math.erfc(z / math.sqrt(2)) / 2)
+    return -z * z / 2 - math.log(z * math.sqrt(2 * math.pi)) - 1 / (z * z)

@@ -33,7 +33,7 @@ def test_a_release_that_changes_nothing_raises_no_alert(seed):
     "confounder",
     [
         Truth(eager_crash_more=True),
-        Truth(slow_after_update=1.4),
+        Truth(slow_after_update=1.25),
         Truth(incident=1.6),
         Truth(incident=2.0, incident_model=1),
         Truth(born_updated=3),
