@@ -9,15 +9,17 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from django.db.models import F, Q
 
 from crashes.models import ClientLoss, IssueTally, Report
 from crashes.services.forgetting import Forgotten, forget_reports
+from devices.identity import parse_keys
 from devices.selectors.audit import audit_head
 from devices.services.audit import forget_old_looks
 from devices.services.erasure import forget_old_erasures
-from devices.services.retention import forget_old_samples, oldest_sample_at
+from devices.services.retention import forget_dead_links, forget_old_samples, oldest_sample_at
 from uxp_diag.db import leave_no_traces
 
 logger = logging.getLogger(__name__)
@@ -66,6 +68,7 @@ def forget_due(*, now: datetime) -> None:
     """What is to be done every day: delete whatever may not be kept any longer."""
     forget_expired(now=now)
     forget_old_erasures(now=now)
+    forget_dead_links(keys=parse_keys(settings.IDENTITY_KEYS))
     forget_old_looks(now=now)
     SessionStore.clear_expired()
     clean_files()

@@ -1,8 +1,10 @@
 """Samples that are too old go."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from devices.models import AppVitalCell, VitalCell, VitalMark, VitalSample
+from devices.identity import IdentityKey
+from devices.models import AppVitalCell, IdentityLink, VitalCell, VitalMark, VitalSample
 
 _CHUNK = 5_000
 
@@ -27,3 +29,12 @@ def oldest_sample_at() -> datetime | None:
     """When the interval of the oldest sample ended."""
     ends = VitalSample.objects.order_by("interval_end").values_list("interval_end", flat=True)
     return ends.first()
+
+
+def forget_dead_links(*, keys: Sequence[IdentityKey]) -> int:
+    """Delete look-ups of epochs before the oldest key: nothing can resolve them; how many.
+
+    Phones that came back meanwhile have a look-up under a newer key.
+    """
+    oldest = min(key.epoch for key in keys)
+    return IdentityLink.objects.filter(epoch__lt=oldest).delete()[0]
