@@ -260,6 +260,36 @@ OF_ISSUES = (
     ),
 )
 
+OF_RELEASES = (
+    Table(
+        "crashes.Release",
+        "builds that are shipped to phones",
+        FOR_GOOD,
+        NO_PERSON,
+        (kept("id program_id os_build previous first_seen asked_at", SUM),),
+    ),
+    Table(
+        "crashes.VerdictSnapshot",
+        "what was judged of a release, from sums over phones",
+        FOR_GOOD,
+        NO_PERSON,
+        (
+            kept("id release engine_version inputs_hash made_at", INNER),
+            kept("verdict reasons metrics by_model inputs", SUM),
+        ),
+    ),
+    Table(
+        "crashes.VerdictOverride",
+        "what somebody decided about a release",
+        FOR_GOOD,
+        NO_PERSON,
+        (
+            kept("id release snapshot verdict at", INNER),
+            kept("by by_name reason", STAFF),
+        ),
+    ),
+)
+
 OF_FILES = (
     Table(
         "crashes.DebugFile",
