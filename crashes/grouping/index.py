@@ -10,9 +10,7 @@ rows in arrays, answer alike:
     ids = rank_candidates(postings, df, total)
 """
 
-import heapq
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from crashes.grouping.packing import TermTable
@@ -46,20 +44,38 @@ def rank_candidates(
     postings: Mapping[int, Sequence[int]], df: Mapping[int, int], total: int
 ) -> list[int]:
     """Variant ids by the squared rarity they share with the query, best first, newest on ties."""
-    sums: dict[int, float] = defaultdict(float)
+    sums: dict[int, float] = {}
     for term, variants in postings.items():
         rarity = math.log((total + 1.0) / (df.get(term, 0) + 0.5))
-        for variant in variants:
-            sums[variant] += rarity * rarity
-    ranked = heapq.nlargest(MOST_CANDIDATES, ((score, variant) for variant, score in sums.items()))
-    return [variant for _, variant in ranked]
+        gain = rarity * rarity
+        if sums:
+            for variant in variants:
+                sums[variant] = sums.get(variant, 0.0) + gain
+        else:
+            sums = dict.fromkeys(variants, gain)
+    return _best(sums)
+
+
+def _best(sums: Mapping[int, float]) -> list[int]:
+    """The variants with the highest sums, the newest first on ties.
+
+    Most share nothing but one common term with the query, so thousands tie. They are told apart
+    from the best by one sort of plain numbers, before anything is made of them.
+    """
+    if not sums:
+        return []
+    least = sorted(sums.values(), reverse=True)[:MOST_CANDIDATES][-1]
+    above = [(score, variant) for variant, score in sums.items() if score > least]
+    ties = [variant for variant, score in sums.items() if score == least]
+    best = [variant for _, variant in sorted(above, reverse=True)]
+    return (best + sorted(ties, reverse=True))[:MOST_CANDIDATES]
 
 
 class MemoryIndex:
     """One scope's terms in memory; ids must grow with time."""
 
     def __init__(self) -> None:
-        self._terms = TermTable()
+        self._terms = TermTable(kept=POSTINGS_CAP)
         self._total = 0
 
     def add(self, variant: int, terms: Iterable[int]) -> None:

@@ -7,6 +7,9 @@ filed under a key is a chain through one array, newest first:
       3    0x7a..     9      2    -->     9       41     4
                                           4       17     0   (0 ends a chain)
 
+What many stacks have in common would make long chains, so from `_LONG` numbers on a term has an
+array of its own, of which the newest part is kept: to read it costs a slice, to keep it little.
+
 `VariantStore` keeps what mechanisms compare of a `GroupingInput` as numbers of one vocabulary, so
 that a name costs four bytes wherever it appears. A Python dict of lists takes some 25 KB for a
 stack of 25 frames; here it is little more than one.
@@ -15,20 +18,29 @@ stack of 25 frames; here it is little more than one.
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 
+import numpy as np
+
 from crashes.grouping.values import Candidate, GroupingInput
 
 _FIRST_SIZE = 1 << 8
 _FULL = 0.66
+_LONG = 256
 _HEAD = 3  # type, culprit and the count of frames stand before the frames
 
 
 class TermTable(Mapping[int, int]):
-    """Numbers by signed 64-bit term; as a mapping it tells how many numbers a term has."""
+    """Numbers by signed 64-bit term; as a mapping it tells how many numbers a term has.
 
-    __slots__ = ("_counts", "_heads", "_keys", "_mask", "_next", "_numbers", "_used")
+    Of each term at least the newest `kept` numbers stay; older ones may be forgotten, but count.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_counts", "_heads", "_kept", "_keys", "_long", "_mask", "_next", "_numbers",
+                 "_used")  # fmt: skip
+
+    def __init__(self, kept: int = 1 << 32) -> None:
         self._used = 0
+        self._kept = kept
+        self._long: dict[int, array[int]] = {}
         self._numbers = array("I", [0])
         self._next = array("I", [0])
         self._grow_to(_FIRST_SIZE)
@@ -48,13 +60,30 @@ class TermTable(Mapping[int, int]):
                 slot = self._slot(term)
             self._keys[slot] = term
             self._used += 1
+        self._counts[slot] += 1
+        if self._counts[slot] > _LONG:
+            self._add_long(term, number)
+            return
         self._numbers.append(number)
         self._next.append(self._heads[slot])
         self._heads[slot] = len(self._numbers) - 1
-        self._counts[slot] += 1
+
+    def _add_long(self, term: int, number: int) -> None:
+        numbers = self._long.get(term)
+        if numbers is None:
+            numbers = self._long[term] = array("I", self._chained(term, _LONG))
+        numbers.append(number)
+        if len(numbers) > 2 * self._kept + _LONG:
+            del numbers[: -self._kept]
 
     def newest(self, term: int, most: int) -> list[int]:
-        """The numbers filed last under a term, oldest first."""
+        """The numbers filed last under a term, oldest first; `most` is not above `kept`."""
+        numbers = self._long.get(term)
+        if numbers is not None:
+            return numbers[-most:].tolist()
+        return self._chained(term, most)
+
+    def _chained(self, term: int, most: int) -> list[int]:
         found: list[int] = []
         entry = self._heads[self._slot(term)]
         following, numbers = self._next, self._numbers
@@ -89,14 +118,27 @@ class TermTable(Mapping[int, int]):
         return slot
 
     def _grow(self) -> None:
-        keys, heads, counts = self._keys, self._heads, self._counts
-        self._grow_to(2 * len(keys))
-        for slot, head in enumerate(heads):
-            if head:
-                place = self._slot(keys[slot])
-                self._keys[place] = keys[slot]
-                self._heads[place] = head
-                self._counts[place] = counts[slot]
+        """Twice the slots, all at once: a loop over millions would hold one crash up for long.
+
+        In order of their first choice, each key takes it or the slot behind the one before. What
+        runs over the end goes to the front, one by one; there are few.
+        """
+        keys, heads, counts = map(np.array, (self._keys, self._heads, self._counts))
+        size = 2 * len(keys)
+        self._grow_to(size)
+        wanted = keys & (size - 1)
+        used = np.flatnonzero(heads)
+        used = used[np.argsort(wanted[used], kind="stable")]
+        steps = np.arange(len(used))
+        places = np.maximum.accumulate(wanted[used] - steps) + steps
+        inside = int(np.searchsorted(places, size))
+        for new, old in ((self._keys, keys), (self._heads, heads), (self._counts, counts)):
+            np.frombuffer(new, old.dtype)[places[:inside]] = old[used[:inside]]
+        for slot in used[inside:]:
+            place = self._slot(int(keys[slot]))
+            self._keys[place] = int(keys[slot])
+            self._heads[place] = int(heads[slot])
+            self._counts[place] = int(counts[slot])
 
 
 class VariantStore:

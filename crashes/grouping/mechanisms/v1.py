@@ -27,11 +27,11 @@ sources. Frozen once released: copy, then change the copy.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hashlib import blake2b, sha256
 from itertools import pairwise
-from typing import NamedTuple
+from typing import TypeAlias
 
 from rapidfuzz.distance import Indel
 
@@ -169,29 +169,38 @@ def _top_homes(item: GroupingInput) -> list[str]:
 # Score ----------------------------------------------------------------------------------------
 
 
-class _Spot(NamedTuple):
-    """One frame: where it stands, the weighted frames before it, its weight, its class or file."""
+_Spot: TypeAlias = tuple[int, float, float, str]
+"""One frame: where it stands, the weighted frames before it, its weight, its class or file.
 
-    place: int
-    position: float
-    weight: float
-    home: str
+A plain tuple of values that refer to nothing, so the collector stops following it. Thousands of
+profiles are kept, and walking their frames would take longer than all else that an event costs.
+"""
 
-
-_Profile = dict[str, list[_Spot]]
+_Profile: TypeAlias = dict[str, tuple[_Spot, ...]]
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def _profile(tokens: tuple[str, ...], homes: tuple[str, ...], in_app: tuple[bool, ...]) -> _Profile:
     """The spots of every token, before rarity. Pure in its arguments, hence cached."""
     profile: _Profile = {}
-    position = 0.0
-    for index, (token, home, own) in enumerate(zip(tokens, homes, in_app, strict=True)):
-        share = 1.0 if own else FOREIGN
-        weight = share * math.pow(1.0 + position, -DECAY)
-        profile.setdefault(token, []).append(_Spot(index, position, weight, home))
-        position += share
+    for index, (token, home, (position, weight)) in enumerate(
+        zip(tokens, homes, _places(in_app), strict=True)
+    ):
+        spot = (index, position, weight, home)
+        profile[token] = (*profile[token], spot) if token in profile else (spot,)
     return profile
+
+
+@lru_cache(maxsize=2048)
+def _places(in_app: tuple[bool, ...]) -> tuple[tuple[float, float], ...]:
+    """Position and weight of every frame: many stacks have their own frames at the same places."""
+    places = []
+    position = 0.0
+    for own in in_app:
+        share = 1.0 if own else FOREIGN
+        places.append((position, share * math.pow(1.0 + position, -DECAY)))
+        position += share
+    return tuple(places)
 
 
 def profile_of(item: GroupingInput) -> _Profile:
@@ -201,7 +210,13 @@ def profile_of(item: GroupingInput) -> _Profile:
 
 def score(left: GroupingInput, right: GroupingInput, *, stats: FrameStats) -> Match:
     """How alike two inputs are; symmetric, and highest for an input with itself."""
-    frames, pairs, kinships = _align(profile_of(left), profile_of(right), stats)
+    return _score(left, right, stats, _Rarities(stats))
+
+
+def _score(
+    left: GroupingInput, right: GroupingInput, stats: FrameStats, rarities: "_Rarities"
+) -> Match:
+    frames, pairs, kinships = _align(profile_of(left), profile_of(right), rarities)
     kind_type = -TYPE_COST if left.exception_type != right.exception_type else 0.0
     message = _message_score(left.words, right.words, stats)
     brevity = -BRIEF / max(1, min(sum(left.in_app), sum(right.in_app)))
@@ -219,63 +234,69 @@ def score(left: GroupingInput, right: GroupingInput, *, stats: FrameStats) -> Ma
     )
 
 
-def _rarity(token: str, stats: FrameStats) -> float:
-    count = stats.frequency.get(term(token), 0)
-    return math.exp(-COMMON * count / (stats.total + UNSEEN)) if count else 1.0
+class _Rarities(dict[str, float]):
+    """The rarity of every token that was asked for; the candidates of one crash share many."""
+
+    __slots__ = ("_stats",)
+
+    def __init__(self, stats: FrameStats) -> None:
+        self._stats = stats
+
+    def __missing__(self, token: str) -> float:
+        stats = self._stats
+        count = stats.frequency.get(term(token), 0)
+        rarity = math.exp(-COMMON * count / (stats.total + UNSEEN)) if count else 1.0
+        self[token] = rarity
+        return rarity
 
 
 _Pair = tuple[_Spot, _Spot, str, float]
 
 
-class _Lonely(NamedTuple):
-    """A frame that found no equal: its name, its class or file, what it loses."""
+_Lonely: TypeAlias = tuple[str, str, float]
+"""A frame that found no equal: its name, its class or file, what it loses."""
 
-    token: str
-    home: str
-    part: float
-
-
-_Alone = list[_Lonely]
+_Alone: TypeAlias = list[_Lonely]
 
 
 def _align(
-    left: _Profile, right: _Profile, stats: FrameStats
+    left: _Profile, right: _Profile, rarities: _Rarities
 ) -> tuple[float, tuple[FramePair, ...], int]:
     """The frames' part of the score, its pairs, and how many losses kinship cancelled."""
-    rarities = {token: _rarity(token, stats) for token in left.keys() | right.keys()}
     pairs = _paired(left, right, rarities)
     alone_left, alone_right = _alone(left, right, rarities), _alone(right, left, rarities)
     lost, kinships = _losses(alone_left, alone_right)
     alone = (*alone_left, *alone_right)
-    weight = sum(pair[3] for pair in pairs) + sum(lonely.part for lonely in alone)
+    weight = sum(pair[3] for pair in pairs) + sum(part for _, _, part in alone)
     if not weight:
         return -1.0, (), 0
     shares = tuple(
-        FramePair(one.place, other.place, token, _gain(one, other, both) / weight)
+        FramePair(one[0], other[0], token, _gain(one, other, both) / weight)
         for one, other, token, both in pairs
     )
     return sum(pair.share for pair in shares) - lost / weight, shares, kinships
 
 
-def _paired(left: _Profile, right: _Profile, rarities: Mapping[str, float]) -> list[_Pair]:
+def _paired(left: _Profile, right: _Profile, rarities: _Rarities) -> list[_Pair]:
     """Equal frames in order of occurrence, with the weight of both."""
     return [
-        (one, other, token, (one.weight + other.weight) * rarities[token])
+        (one, other, token, (one[2] + other[2]) * rarities[token])
         for token, spots in left.items()
-        for one, other in zip(spots, right.get(token, ()), strict=False)
+        if token in right
+        for one, other in zip(spots, right[token], strict=False)
     ]
 
 
 def _gain(one: _Spot, other: _Spot, both: float) -> float:
-    return both * math.exp(-DRIFT * abs(one.position - other.position))
+    return both * math.exp(-DRIFT * abs(one[1] - other[1]))
 
 
-def _alone(side: _Profile, other: _Profile, rarities: Mapping[str, float]) -> _Alone:
+def _alone(side: _Profile, other: _Profile, rarities: _Rarities) -> _Alone:
     """The frames that found no equal."""
     return [
-        _Lonely(token, spot.home, spot.weight * rarities[token])
+        (token, home, weight * rarities[token])
         for token, spots in side.items()
-        for spot in spots[len(other.get(token, ())) :]
+        for _, _, weight, home in spots[len(other.get(token, ())) :]
     ]
 
 
@@ -283,27 +304,27 @@ def _losses(left: _Alone, right: _Alone) -> tuple[float, int]:
     """The weight of unpaired frames that have no kin on the other side, and how many have."""
     lost, kinships = 0.0, 0
     for side, others in ((left, _by_home(right)), (right, _by_home(left))):
-        for lonely in side:
-            if lonely.home and _has_kin(lonely, others.get(lonely.home, ())):
+        for token, home, part in side:
+            if home in others and home and _has_kin(token, home, others[home]):
                 kinships += 1
             else:
-                lost += lonely.part
+                lost += part
     return lost, kinships
 
 
 def _by_home(side: _Alone) -> dict[str, list[str]]:
     """The names of unpaired frames by class or file."""
     names: dict[str, list[str]] = {}
-    for lonely in side:
-        names.setdefault(lonely.home, []).append(lonely.token)
+    for token, home, _ in side:
+        names.setdefault(home, []).append(token)
     return names
 
 
-def _has_kin(lonely: _Lonely, names: Sequence[str]) -> bool:
+def _has_kin(token: str, home: str, names: Sequence[str]) -> bool:
     """Whether one of these names of the same home may be the same function, changed."""
-    if not lonely.home.startswith(FILE_MARK):
+    if not home.startswith(FILE_MARK):
         return bool(names)
-    return any(_are_alike(lonely.token, name) for name in names)
+    return any(_are_alike(token, name) for name in names)
 
 
 def _are_alike(one: str, other: str) -> bool:
@@ -355,8 +376,9 @@ def best_match(item: GroupingInput, candidates: Sequence[Candidate], stats: Fram
     """Which candidate the crash joins. Without own frames it never joins a different key."""
     if not any(item.in_app):
         return Decision(None, None, THRESHOLD, explanation=("no own frame to compare",))
+    rarities = _Rarities(stats)
     matches = {
-        candidate.id: score(item, candidate.input, stats=stats)
+        candidate.id: _score(item, candidate.input, stats, rarities)
         for candidate in gate(item, candidates)
     }
     ranked = sorted(((key, match.total) for key, match in matches.items()), key=_best_first)

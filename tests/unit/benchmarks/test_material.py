@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,7 @@ from crashes.management.benchmarks.corpus import LARGEST_BYTES, SMALLEST_BYTES, 
 from crashes.management.benchmarks.load import request_bytes, send_all
 from crashes.management.benchmarks.mappings import write_mapping
 from crashes.management.benchmarks.payloads import WITHOUT_FRAMES, payloads_by_format, scan
-from crashes.management.benchmarks.stacks import make_stack
+from crashes.management.benchmarks.stacks import make_stack, prepare_stack
 from crashes.stack import PayloadFormat
 from crashes.symbolication.retrace.retracer import Retracer
 
@@ -127,3 +128,14 @@ def _serve(server, seen, connections):
         threads[-1].start()
     for thread in threads:
         thread.join()
+
+
+def test_a_stack_that_is_prepared_in_short_is_what_preparing_its_record_gives():
+    said = set()
+    for number in range(300):
+        item = prepare_record(make_stack(number))
+        short = prepare_stack(number)
+        said.add(item.words)
+
+        assert replace(short, signature=item.signature, explanation=item.explanation) == item
+    assert len(said) > 10

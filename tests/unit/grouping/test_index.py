@@ -1,5 +1,7 @@
 """Candidates come from rare terms, newest first on ties, and never in a different order."""
 
+import math
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +31,22 @@ def test_no_more_candidates_are_given_than_the_limit():
     ranked = rank_candidates({1: range(1000)}, {1: 1000}, total=5000)
 
     assert len(ranked) == index.MOST_CANDIDATES
+
+
+@given(
+    postings=st.dictionaries(st.integers(0, 5), st.sets(st.integers(0, 300)), max_size=5),
+    df=st.dictionaries(st.integers(0, 5), st.integers(1, 400)),
+)
+def test_the_candidates_are_the_first_of_all_in_order(postings, df):
+    found = rank_candidates({term: sorted(held) for term, held in postings.items()}, df, total=400)
+
+    sums: dict[int, float] = {}
+    for term, held in postings.items():
+        for variant in sorted(held):
+            rarity = math.log(401.0 / (df.get(term, 0) + 0.5))
+            sums[variant] = sums.get(variant, 0.0) + rarity * rarity
+    ranked = sorted(sums, key=lambda variant: (sums[variant], variant), reverse=True)
+    assert found == ranked[: index.MOST_CANDIDATES]
 
 
 def test_the_index_finds_what_was_filed():

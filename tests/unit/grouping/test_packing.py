@@ -38,6 +38,35 @@ def test_a_table_answers_like_a_dict_of_lists(terms):
     assert (77_777 in table) == (77_777 in lists)
 
 
+@given(count=st.integers(1, 1_500), kept=st.integers(1, 600), most=st.integers(1, 600))
+def test_a_common_term_keeps_its_count_and_its_newest_numbers(count, kept, most):
+    table = TermTable(kept=kept)
+    for number in range(count):
+        table.add(7, number)
+        table.add(7 + 256, number)  # its neighbor in the table
+
+    newest = list(range(count))[-min(most, kept) :]
+    for term in (7, 7 + 256):
+        assert table[term] == count
+        assert table.newest(term, min(most, kept)) == newest
+
+
+def test_a_term_that_every_stack_has_takes_no_room_for_each_of_them():
+    table = TermTable(kept=100)
+    for number in range(1_000):
+        table.add(7, number)
+
+    tracemalloc.start()
+    for number in range(1_000, 50_000):
+        table.add(7, number)
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert table[7] == 50_000
+    assert table.newest(7, 100) == list(range(49_900, 50_000))
+    assert grown < 10_000
+
+
 def test_a_stored_stack_compares_as_before():
     store = VariantStore(Vocabulary())
     items = [
