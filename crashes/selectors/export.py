@@ -20,6 +20,7 @@ import json
 import uuid
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import IO, Any
 
@@ -28,6 +29,7 @@ from django.conf import settings
 from django.db.models import Prefetch
 
 from crashes.models import Attachment, Report, ReportContent
+from crashes.packing import Document, UnreadablePack
 from crashes.selectors.contents import document_of
 from crashes.selectors.reports import raw_stream
 from crashes.stack import to_json
@@ -98,14 +100,14 @@ def _reports(device_id: uuid.UUID, program_id: int) -> Iterator[Report]:
 
 def _report(row: Report) -> dict[str, Any]:
     content = getattr(row, "content", None)
-    document = document_of(content) if content else None
+    document = _document(content) if content else None
     return {
         "report_id": str(row.report_id),
         "kind": row.kind,
         "state": row.state,
         "occurred_at": row.occurred_at.isoformat(),
         "received_at": row.received_at.isoformat(),
-        "kept_until": (min(row.received_at, row.occurred_at) + _YEAR).isoformat(),
+        "kept_until": (_told_at(row) + _YEAR).isoformat(),
         "model": row.model,
         "os_version": row.os_version,
         "os_build": row.os_build,
@@ -123,6 +125,20 @@ def _report(row: Report) -> dict[str, Any]:
     }
 
 
+def _document(content: ReportContent) -> Document | None:
+    """None for one that is damaged: an owner gets all the rest."""
+    try:
+        return document_of(content)
+    except UnreadablePack:
+        return None
+
+
+def _told_at(row: Report) -> datetime:
+    """The moment from which a year is counted (`retention`): a clock off by a year is not believed."""
+    is_believed = row.occurred_at >= row.received_at - _YEAR
+    return min(row.received_at, row.occurred_at) if is_believed else row.received_at
+
+
 def _payload_name(row: Report) -> str:
     content = getattr(row, "content", None)
     kind = content.raw_format if content else ""
@@ -135,7 +151,7 @@ def _payload(row: Report) -> Iterator[_Entry]:
         return
     try:
         stream = raw_stream(content)
-    except ReportContent.DoesNotExist:
+    except (ReportContent.DoesNotExist, UnreadablePack):
         return
     yield f"payloads/{_payload_name(row)}", _pieces(stream)
 
@@ -151,7 +167,7 @@ def _attachment(file: Attachment) -> Iterator[_Entry]:
 
 def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
     read: Callable[[], bytes] = lambda: stream.read(_PIECE)  # noqa: E731
-    with stream:
+    with stream, suppress(zstandard.ZstdError):  # of a damaged one, what can be read
         yield from iter(read, b"")
 
 

@@ -46,7 +46,7 @@ from crashes.services.attachment_rows import (
 )
 from crashes.storage import Spool
 from devices.scrubbing import scrub_struct, scrub_value
-from devices.services.consent import hold_consent
+from devices.services.consent import hold_consent, last_withdrawals
 from uxp_diag.db import insert_new
 from uxp_diag.outage import database_outage
 
@@ -246,7 +246,8 @@ def adopt_spool_file(name: str) -> int:
     """Write the rows of a spool file that no row names; how many reports were new.
 
     For files from while the database was away, and of a writer that died between fsync and
-    commit. A file with nothing new is removed, unless part of it is damaged: then it stays for
+    commit. What was received before its owner withdrew consent is not taken, even if something was
+    allowed again since. A file with nothing new is removed, unless part of it is damaged: then it stays for
     somebody to look at.
     """
     try:
@@ -265,8 +266,15 @@ def adopt_spool_file(name: str) -> int:
     enrolled = frozenset(upload.device_id for upload in uploads if upload.device_id)
     with transaction.atomic():
         allowed = hold_consent(enrolled) | {NO_DEVICE}
+        withdrawn = last_withdrawals(enrolled & allowed)
+        wanted = [
+            row
+            for row in rows
+            if row.device_id in allowed
+            and (row.device_id not in withdrawn or row.received_at > withdrawn[row.device_id])
+        ]
         inserted = insert_new(
-            [row for row in rows if row.device_id in allowed],
+            wanted,
             conflict=["program_id", "device_id", "report_id"],
             returning=["program_id", "device_id", "report_id", "id"],
         )

@@ -6,6 +6,7 @@ be cleaned is forgotten: the row stays, and its blob is empty.
 
 import logging
 
+from django.db import transaction
 from django.db.models import QuerySet
 
 from crashes.models import Attachment
@@ -54,6 +55,10 @@ def _clean(attachment: Attachment) -> None:
     if isinstance(outcome, JobRefused | SandboxFailure):
         logger.warning("attachment %d cannot be cleaned and is not kept", attachment.pk)
         outcome = b""
-    if outcome is not content:
-        blobs().put(attachment.blob, outcome)
-    Attachment.objects.filter(pk=attachment.pk).update(scrubber_version=SCRUBBER_VERSION)
+    with transaction.atomic():
+        mine = Attachment.objects.select_for_update().filter(pk=attachment.pk)
+        if not mine.exists():  # it was erased meanwhile, and its bytes stay away
+            return
+        if outcome is not content:
+            blobs().put(attachment.blob, outcome)
+        mine.update(scrubber_version=SCRUBBER_VERSION)

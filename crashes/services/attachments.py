@@ -25,6 +25,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NoReturn
 
 from django.db import transaction
 
@@ -118,7 +119,8 @@ def progress_of(attachment: Attachment) -> Progress:
 def append(attachment: Attachment, pieces: Iterable[bytes], *, start: int | None) -> Progress:
     """Take more of a file, from byte `start`; None for all of it, of which the beginning is skipped.
 
-    What came before an error stays. Raises AttachmentRefused, OSError, and what `pieces` raises.
+    What came before an error stays. Raises AttachmentRefused,
+    UnknownAttachment if it was erased meanwhile, OSError, and what `pieces` raises.
     """
     with GrowingFile(_partial(attachment)) as file:
         held = file.size
@@ -135,8 +137,17 @@ def append(attachment: Attachment, pieces: Iterable[bytes], *, start: int | None
             ) from None
         finally:
             received = file.sync()
-            Attachment.objects.filter(pk=attachment.pk).update(received_bytes=received)
+            mine = Attachment.objects.filter(pk=attachment.pk)
+            is_known = mine.update(received_bytes=received) == 1
+    if not is_known:
+        _end_unknown(attachment)
     return progress_of(attachment)
+
+
+def _end_unknown(attachment: Attachment) -> NoReturn:
+    """Its owner's data was erased while it was on its way, so its bytes go as well."""
+    forget_files([attachment])
+    raise UnknownAttachment
 
 
 def _append(file: GrowingFile, pieces: Iterable[bytes], offset: int, size_bytes: int) -> None:
@@ -160,7 +171,8 @@ def _behind(pieces: Iterable[bytes], count: int) -> Iterator[bytes]:
 def finish(attachment: Attachment) -> Finished:
     """Keep a file of which everything is here.
 
-    Raises AttachmentRefused for one that is not what its SHA-256 says, ConsentGone, OSError.
+    Raises AttachmentRefused for one that is not what its SHA-256 says, ConsentGone, OSError, and
+    UnknownAttachment if it was erased meanwhile.
     """
     path = _partial(attachment)
     try:
@@ -207,6 +219,8 @@ def _settle(attachment: Attachment) -> Finished:
     if not is_allowed:
         _forget(attachment)
         raise ConsentGone
+    if not is_new and not Attachment.objects.filter(pk=attachment.pk).exists():
+        _end_unknown(attachment)
     return Finished(is_new, respooled.report_pk if respooled and is_freed else None)
 
 
@@ -297,7 +311,7 @@ def _forget(attachment: Attachment) -> None:
     _wait_no_more(attachment)
     with transaction.atomic():
         mine = Attachment.objects.select_for_update().filter(pk=attachment.pk)
-        if not mine.filter(state=Attachment.State.PARTIAL).exists():
+        if mine.exclude(state=Attachment.State.PARTIAL).exists():
             return
         forget_files([attachment])
         mine.delete()

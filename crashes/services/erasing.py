@@ -13,6 +13,7 @@ import logging
 from datetime import datetime
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -54,9 +55,10 @@ def erase_waiting(*, now: datetime) -> bool:
 def _erase(erasure: OpenErasure) -> None:
     forget_reports(_reports(erasure), forgotten=Forgotten())
     forget_device_counts(erasure.device_id, forgotten=Forgotten())
-    files = list(_attachments(erasure))
-    forget_files(files)
-    Attachment.objects.filter(pk__in=[file.pk for file in files]).delete()
+    with transaction.atomic():
+        files = list(_attachments(erasure).select_for_update().order_by("pk"))
+        forget_files(files)
+        Attachment.objects.filter(pk__in=[file.pk for file in files]).delete()
     _answers(erasure).delete()
     erase_fleet_data(erasure)
 

@@ -67,8 +67,9 @@ def _forget_chunk(chunk: Sequence[Report], forgotten: Forgotten) -> None:
         pks = {row.pk for row in rows}
         counted = [row for row in rows if row.issue_id and row.evidence_of_id is None]
         issues = lock_issues({row.issue_id for row in counted if row.issue_id})
-        contents = ReportContent.objects.filter(report__in=pks)
-        payloads = [key for key in contents.values_list("raw_blob", flat=True) if key]
+        contents = ReportContent.objects.filter(pk__in=pks)
+        held = contents.select_for_update().order_by("pk")  # who cleans anew writes no file now
+        payloads = [key for key in held.values_list("raw_blob", flat=True) if key]
         for key in payloads:
             blobs().remove(key)
         forgotten.add("payload_files", len(payloads))
@@ -91,7 +92,7 @@ def _attachments_of(rows: Iterable[Report]) -> list[Attachment]:
     return [
         file
         for (program_id, device_id), report_ids in by_device.items()
-        for file in Attachment.objects.filter(
+        for file in Attachment.objects.select_for_update().filter(
             program_id=program_id, device_id=device_id, report_id__in=report_ids
         )
     ]

@@ -49,3 +49,10 @@ def hold_consent(device_ids: frozenset[uuid.UUID]) -> frozenset[uuid.UUID]:
     To be called inside the transaction that stores what they sent.
     """
     return frozenset(hold_rows(Device, device_ids, flag="allows_development"))
+
+
+def last_withdrawals(device_ids: frozenset[uuid.UUID]) -> dict[uuid.UUID, datetime]:
+    """When these devices last withdrew everything: what was received until then is to be gone."""
+    entries = ConsentEntry.objects.filter(device_id__in=device_ids).order_by("recorded_at", "pk")
+    said = entries.values_list("device_id", "recorded_at", "purposes")
+    return {device_id: recorded_at for device_id, recorded_at, purposes in said if not purposes}

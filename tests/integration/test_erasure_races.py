@@ -1,0 +1,144 @@
+"""What is on its way or damaged while an owner's data goes: nothing of it comes back."""
+
+import hashlib
+import io
+import json
+import zipfile
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+from crashes.models import Attachment, Report, ReportContent
+from crashes.services import attachment_cleaning, attachments
+from crashes.services.acceptance import encode_record, envelope_of, spool
+from crashes.services.attachments import UnknownAttachment
+from crashes.services.erasing import erase_waiting
+from crashes.services.reconciling import reconcile
+from devices.models import Device
+from tests.integration.test_erasure import fill, report
+from tests.integration.test_pipeline import upload
+
+pytestmark = pytest.mark.django_db
+
+LOG = b"mail anna.virtanen@gmail.com\n" * 100
+
+
+def kept_files():
+    return [path for path in (settings.BLOB_DIR / "attachments").rglob("*") if path.is_file()]
+
+
+@pytest.fixture
+def erase(send, device_token):
+    def call():
+        send("devices/me/erase/", b"", token=device_token)
+        assert erase_waiting(now=timezone.now())
+
+    return call
+
+
+@pytest.fixture
+def announced(send, device_token):
+    """A file of which nothing is here yet."""
+    file = {"sha256": hashlib.sha256(LOG).hexdigest(), "size_bytes": len(LOG)}
+    assert send("reports/", report(attachments=[file]), token=device_token).status_code == 202
+    return Attachment.objects.get()
+
+
+def test_a_piece_that_comes_after_the_erasure_is_not_kept(announced, erase):
+    erase()
+
+    with pytest.raises(UnknownAttachment):
+        attachments.append(announced, [LOG[:100]], start=0)
+
+    assert kept_files() == []
+
+
+def test_a_file_that_is_finished_during_the_erasure_is_not_kept(announced, erase, monkeypatch):
+    attachments.append(announced, [LOG], start=0)
+    blobs = attachments.blobs()
+    put_file = blobs.put_file
+
+    def put_late(key, source):
+        put_file(key, source)
+        whole = blobs.path(key).read_bytes()
+        erase()
+        blobs.path(key).write_bytes(whole)
+
+    monkeypatch.setattr(blobs, "put_file", put_late)
+    monkeypatch.setattr(attachments, "blobs", lambda: blobs)
+
+    with pytest.raises(attachments.ConsentGone):
+        attachments.finish(announced)
+
+    assert kept_files() == []
+
+
+def test_a_file_that_is_cleaned_during_the_erasure_is_not_written_again(
+    announced, erase, monkeypatch
+):
+    attachments.append(announced, [LOG], start=0)
+    attachments.finish(announced)
+    clean_all = attachment_cleaning.clean_all
+
+    def clean_late(payloads):
+        outcomes = clean_all(payloads)
+        erase()
+        return outcomes
+
+    monkeypatch.setattr(attachment_cleaning, "clean_all", clean_late)
+
+    attachment_cleaning.clean_attachments(limit=1)
+
+    assert kept_files() == []
+
+
+def test_what_was_received_before_a_withdrawal_is_not_adopted_after_a_new_consent(
+    send, device_token
+):
+    """Its file waited in the spool while the database was away."""
+    device = Device.objects.get()
+
+    def spooled():
+        waiting = replace(
+            upload(device_id=device.pk, program_id=device.program_id), received_at=timezone.now()
+        )
+        header = {
+            "program_id": device.program_id,
+            "device_id": str(device.pk),
+            "model": waiting.model,
+            "received_at": waiting.received_at,
+            "envelope": envelope_of(waiting.report),
+        }
+        spool().write(encode_record(header, waiting.payload))
+        return waiting.report.report_id
+
+    spooled()
+    for purposes in ([], ["development"]):
+        consent = {"policy_version": "2023-04-17", "purposes": purposes}
+        send("devices/me/consent/", consent, token=device_token, method="put")
+    erase_waiting(now=timezone.now())
+    later = spooled()
+
+    reconcile(now=timezone.now(), settled_after=timedelta(seconds=-5))
+
+    assert list(Report.objects.values_list("report_id", flat=True)) == [later]
+    assert len(list(spool().names())) == 1
+
+
+def test_an_owner_gets_the_rest_when_a_report_is_damaged(send, device_token):
+    fill(send, device_token)
+    damaged = ReportContent.objects.get()
+    damaged.document = damaged.raw = b"nonsense"
+    damaged.save()
+    Report.objects.update(occurred_at=timezone.now() - timedelta(days=20_000))
+
+    answer = send("devices/me/export/", b"", token=device_token, method="get")
+
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content)))
+    reports = [json.loads(line) for line in archive.read("reports.jsonl").splitlines()]
+    assert len(reports) == 3
+    assert len(archive.read("vitals.jsonl").splitlines()) == 1
+    assert all(one["kept_until"] > timezone.now().isoformat() for one in reports)
