@@ -1,7 +1,7 @@
 """A payload as it may be kept: reduced to what is needed, and scrubbed.
 
     text                  tokens (`devices.scrubbing`)
-    minidump              equal length, so that every offset stays true
+    minidump              equal length, so that every offset stays true; not in its tables
     protobuf tombstone    equal length, in its texts alone
     gzip                  unpacked; what is kept is packed anyway
     envelope of Sentry    every item by itself, with its new length
@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from crashes.formats.errors import MalformedPayload
+from crashes.formats.minidump_structure import keep_structure
 from crashes.formats.reduction import reduced
 from crashes.formats.tombstone_text_fields import scrub_text_fields
 from crashes.stack import PayloadFormat
@@ -34,6 +35,7 @@ _MAX_RATIO = 400
 _SMALL = 1 << 20
 _LOOK_AT = 4096
 _MAX_NAME = 512
+_WORD_BYTES = 8
 _TROUBLE = (
     zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, OverflowError,
     NotImplementedError, RuntimeError, IndexError, KeyError,
@@ -61,7 +63,7 @@ class Cleaner:
             return scrub_text_fields(payload, lambda text: scrub_binary(text).data)
         is_binary = payload_format in _BINARY or b"\0" in payload[:_LOOK_AT]
         if is_binary:
-            return scrub_binary(payload).data
+            return _clean_binary(payload)
         clean = scrub_text(payload).data
         return clean if clean is payload else _still_json(payload, clean)
 
@@ -117,13 +119,25 @@ class Cleaner:
             return
         is_binary = b"\0" in content[:_LOOK_AT]
         small = reduced(PayloadFormat.NONE, content)
-        clean = (scrub_binary if is_binary else scrub_text)(small).data
+        clean = _clean_binary(small) if is_binary else scrub_text(small).data
         name = scrub_text(entry.filename[:_MAX_NAME].encode("utf-8", "replace")).data
         target.writestr(
             zipfile.ZipInfo(name.decode("utf-8", "replace"), entry.date_time),
             clean,
             zipfile.ZIP_DEFLATED,
         )
+
+
+def _clean_binary(payload: bytes) -> bytes:
+    if not payload.startswith(b"MDMP"):
+        return scrub_binary(payload).data
+    clean = scrub_binary(payload, numbers_every=_WORD_BYTES).data
+    return keep_structure(payload, clean, _has_text)
+
+
+def _has_text(data: bytes) -> bool:
+    """Whether there is text in it that has to go."""
+    return scrub_text(data).data is not data
 
 
 def _still_json(payload: bytes, clean: bytes) -> bytes:

@@ -53,7 +53,7 @@ _INSTRUCTIONS = 512
 
 
 def _reduced_minidump(payload: bytes) -> bytes:
-    streams = dict(_streams(payload))
+    streams = dict(minidump_streams(payload))
     stacks = list(_stacks(payload, streams.get(_THREADS)))
     drop = list(_foreign(_regions(payload, streams), stacks))
     if _ENVIRONMENT in streams:
@@ -61,7 +61,7 @@ def _reduced_minidump(payload: bytes) -> bytes:
     return _zeroed(payload, drop)
 
 
-def _streams(payload: bytes) -> Iterator[tuple[int, tuple[int, int]]]:
+def minidump_streams(payload: bytes) -> Iterator[tuple[int, tuple[int, int]]]:
     """(type, (place, size)) of the streams that lie inside the file."""
     if len(payload) < 32:  # noqa: PLR2004  the header
         return
@@ -74,7 +74,9 @@ def _streams(payload: bytes) -> Iterator[tuple[int, tuple[int, int]]]:
             yield kind, (place, size)
 
 
-def _items(payload: bytes, span: tuple[int, int] | None, size: int, head: int) -> Iterator[int]:
+def minidump_items(
+    payload: bytes, span: tuple[int, int] | None, size: int, head: int
+) -> Iterator[int]:
     """Where the items of a list are."""
     if span is None or span[1] < head:
         return
@@ -90,19 +92,19 @@ def _items(payload: bytes, span: tuple[int, int] | None, size: int, head: int) -
 
 
 def _stacks(payload: bytes, span: tuple[int, int] | None) -> Iterator[tuple[int, int]]:
-    for at in _items(payload, span, 48, 4):
+    for at in minidump_items(payload, span, 48, 4):
         address, size, _ = _STACK_IN_THREAD.unpack_from(payload, at)
         yield address, address + size
 
 
 def _regions(payload: bytes, streams: dict[int, tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
     """(address, size, place) of every piece of memory."""
-    for at in _items(payload, streams.get(_MEMORY), 16, 4):
+    for at in minidump_items(payload, streams.get(_MEMORY), 16, 4):
         yield _REGION.unpack_from(payload, at)
     span = streams.get(_MEMORY_64)
     if span is not None and span[1] >= 16:  # noqa: PLR2004
         place = int.from_bytes(payload[span[0] + 8 : span[0] + 16], "little")
-        for at in _items(payload, span, 16, 16):
+        for at in minidump_items(payload, span, 16, 16):
             address, size = _REGION_64.unpack_from(payload, at)
             yield address, size, place
             place += size

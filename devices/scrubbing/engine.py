@@ -72,9 +72,13 @@ def scrub_text(data: bytes) -> Scrubbed:
     return _applied(data, find_hits(data), list(patches(data, find_hits)), write=_Tokens(data))
 
 
-def scrub_binary(data: bytes) -> Scrubbed:
-    """Bytes of the same length with what was found overwritten; text in UTF-8 and UTF-16, packed numbers."""
-    hits = settled([*find_hits(data), *binary_hits(data)])
+def scrub_binary(data: bytes, *, numbers_every: int = 1) -> Scrubbed:
+    """Bytes of the same length with what was found overwritten; text in UTF-8 and UTF-16, packed numbers.
+
+    In the memory of a process numbers lie at multiples of eight bytes (`numbers_every`); elsewhere
+    half a pointer and half of what is beside it would now and then be taken for one.
+    """
+    hits = settled([*find_hits(data), *binary_hits(data, numbers_every=numbers_every)])
     return _applied(data, hits, list(patches(data, find_hits)), write=_Fills(data))
 
 
@@ -116,13 +120,24 @@ _NUMBERS = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?(?:\s*,\s*-?[0-9]+(?:\.[0-9]+)?)*"
 
 
 class _Fills:
-    """As many bytes as there were."""
+    """As many bytes as there were; letters of two bytes stay such."""
 
     def __init__(self, data: bytes) -> None:
-        del data
+        self._data = data
 
     def __call__(self, hit: Hit) -> bytes:
-        return fill(hit.kind, hit.end - hit.start)
+        value = self._data[hit.start : hit.end]
+        for first in (0, 1):  # where the letters are; the bytes between them are zero
+            count = len(value[first::2])
+            if len(value) >= _WIDE_BYTES and not any(value[1 - first :: 2]):
+                wide = bytearray(len(value))
+                wide[first::2] = fill(hit.kind, count)
+                return bytes(wide)
+        return fill(hit.kind, len(value))
+
+
+_WIDE_BYTES = 10
+"""More than the eight of a number, half of whose bytes may be zero."""
 
 
 def _applied(

@@ -1,6 +1,7 @@
 """Identifiers in binary that are no text: an IMEI as packed digits or as a 64-bit number."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 from devices.scrubbing.expressions import expression
 from devices.scrubbing.kinds import Hit, Kind
@@ -17,27 +18,40 @@ word, is too likely an address."""
 _NUMBER_BYTES = 8
 
 
-def binary_hits(data: bytes) -> Iterator[Hit]:
-    """Where an IMEI lies as packed digits, nibbles swapped, or as a little- or big-endian number."""
+def binary_hits(data: bytes, *, numbers_every: int = 1) -> Iterator[Hit]:
+    """Where an IMEI lies as packed digits, nibbles swapped, or as a little- or big-endian number.
+
+    Numbers are only looked for at multiples of `numbers_every` bytes.
+    """
     for match in _SWAPPED.finditer(data):
-        if is_imei(_digits(data, *match.span())[:15]):
+        if not _is_mostly_zero(match.group()) and is_imei(_digits(data, *match.span())[:15]):
             yield Hit(match.start(), match.end(), Kind.IMEI)
     for match in _WITH_TYPE.finditer(data):
-        if is_imei(_digits(data, *match.span())[1:]):
+        if not _is_mostly_zero(match.group()) and is_imei(_digits(data, *match.span())[1:]):
             yield Hit(match.start(), match.end(), Kind.IMEI)
+    for start, order in _number_places(data):
+        end = start + _NUMBER_BYTES
+        if start < 0 or end > len(data) or start % numbers_every:
+            continue
+        if is_imei(b"%015d" % int.from_bytes(data[start:end], order)):
+            yield Hit(start, end, Kind.IMEI)
+
+
+def _number_places(data: bytes) -> Iterator[tuple[int, Literal["little", "big"]]]:
+    """Where numbers of fitting size may begin, and which end of them is there."""
     for match in _LITTLE.finditer(data):
-        start = match.end() - _NUMBER_BYTES
-        if start >= 0 and _is_number(int.from_bytes(data[start : match.end()], "little")):
-            yield Hit(start, match.end(), Kind.IMEI)
+        yield match.end() - _NUMBER_BYTES, "little"
     for match in _BIG.finditer(data):
-        end = match.start() + _NUMBER_BYTES
-        if end <= len(data) and _is_number(int.from_bytes(data[match.start() : end], "big")):
-            yield Hit(match.start(), end, Kind.IMEI)
+        yield match.start(), "big"
+
+
+def _is_mostly_zero(value: bytes) -> bool:
+    """Whether this is the upper part of a pointer or a small number, and the start of what follows."""
+    return value.count(0) > _MAX_ZEROS
+
+
+_MAX_ZEROS = 2
 
 
 def _digits(data: bytes, start: int, end: int) -> bytes:
     return unswapped(data[start:end].hex().encode())
-
-
-def _is_number(number: int) -> bool:
-    return is_imei(b"%015d" % number)

@@ -119,7 +119,7 @@ class _File:
 
     def put(self, content: bytes) -> int:
         """The RVA of these bytes."""
-        self.data += bytes(-len(self.data) % 8)
+        self.data += bytes(-(self.start + len(self.data)) % 8)
         rva = self.start + len(self.data)
         self.data += content
         return rva
