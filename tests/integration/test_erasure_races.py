@@ -11,10 +11,14 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
+from crashes.intake.report import envelope_of
+from crashes.intake.spool_record import encode_record
 from crashes.models import Attachment, Report, ReportContent
 from crashes.services import attachment_cleaning, attachments
-from crashes.services.acceptance import encode_record, envelope_of, spool
+from crashes.services.acceptance import spool
 from crashes.services.attachments import UnknownAttachment
+from crashes.services.blobs import blobs
+from crashes.services.cleaning import clean_all
 from crashes.services.erasing import erase_waiting
 from crashes.services.reconciling import reconcile
 from devices.models import Device
@@ -58,17 +62,17 @@ def test_a_piece_that_comes_after_the_erasure_is_not_kept(announced, erase):
 
 def test_a_file_that_is_finished_during_the_erasure_is_not_kept(announced, erase, monkeypatch):
     attachments.append(announced, [LOG], start=0)
-    blobs = attachments.blobs()
-    put_file = blobs.put_file
+    store = blobs()
+    put_file = store.put_file
 
     def put_late(key, source):
         put_file(key, source)
-        whole = blobs.path(key).read_bytes()
+        whole = store.path(key).read_bytes()
         erase()
-        blobs.path(key).write_bytes(whole)
+        store.path(key).write_bytes(whole)
 
-    monkeypatch.setattr(blobs, "put_file", put_late)
-    monkeypatch.setattr(attachments, "blobs", lambda: blobs)
+    monkeypatch.setattr(store, "put_file", put_late)
+    monkeypatch.setattr(attachments, "blobs", lambda: store)
 
     with pytest.raises(attachments.ConsentGone):
         attachments.finish(announced)
@@ -81,7 +85,6 @@ def test_a_file_that_is_cleaned_during_the_erasure_is_not_written_again(
 ):
     attachments.append(announced, [LOG], start=0)
     attachments.finish(announced)
-    clean_all = attachment_cleaning.clean_all
 
     def clean_late(payloads):
         outcomes = clean_all(payloads)
