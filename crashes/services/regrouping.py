@@ -21,7 +21,7 @@ from django.db.models import F, Q
 from crashes.formats.registry import PARSER_VERSION
 from crashes.models import DebugFile, Report, ReportContent
 from crashes.models.report import COUNTED, NO_DEVICE
-from crashes.packing import Document, pack_document, unpack
+from crashes.packing import Document, UnreadablePack, pack_document, unpack
 from crashes.selectors.contents import document_of
 from crashes.services.blobs import blobs
 from crashes.services.digesting import Digested, Failure, Leased, digest, digest_parsed
@@ -113,7 +113,11 @@ def _digest(stored: Sequence[_Stored], *, now: datetime) -> tuple[list[Digested]
     failures: list[Failure] = []
     for item in stored:
         raw = _raw(item.content)
-        document = document_of(item.content)
+        try:
+            document = document_of(item.content)
+        except UnreadablePack:
+            failures.append(Failure(item.row, "document_unreadable", "", is_final=True))
+            continue
         leased = Leased(item.row, document.envelope, raw or b"")
         if raw is not None:
             loaded.append(leased)

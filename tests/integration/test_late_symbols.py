@@ -17,6 +17,7 @@ from crashes.models import (
     IssueTally,
     MissingDebugFile,
     Report,
+    ReportContent,
     StackVariant,
     TriageEvent,
     WaitingReport,
@@ -586,3 +587,14 @@ def test_a_stack_that_was_seen_before_needs_no_child(program, monkeypatch):
 
     assert frames_of(program, first) == frames_of(program, again)
     assert frames_of(program, again)[0] == "com.example.shop.CartFragment.refresh"
+
+
+def test_a_damaged_report_holds_up_no_other(program):
+    damaged, whole = (send(program, tombstone(PARSE, LOAD, MAIN)) for _ in range(2))
+    ReportContent.objects.filter(report=damaged).update(document=b"nonsense")
+
+    add(program, breakpad())
+    regroup()
+
+    assert frames_of(program, whole) == ["camera::parse()", "camera::load()", "camera::main()"]
+    assert not WaitingReport.objects.filter(report=whole).exists()
