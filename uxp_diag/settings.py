@@ -12,6 +12,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from uxp_diag.env import env_bool, env_int, env_list, env_path, env_secret, env_str
+from uxp_diag.residency import check_outgoing, check_region
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -26,7 +27,7 @@ BLOB_DIR = DATA_DIR / "blobs"
 
 # --- Identity of this cell ------------------------------------------------------------------
 
-REGION = env_str("UXP_REGION", "eu")
+REGION = check_region(env_str("UXP_REGION", "eu"))
 """The one region this cell serves; a cell never knows another."""
 
 PUBLIC_URL = env_str("UXP_PUBLIC_URL", f"http://127.0.0.1:{env_str('PORT', '8000')}")
@@ -210,6 +211,18 @@ DEBUGINFOD_URLS = env_list("UXP_DEBUGINFOD_URLS")
 
 if not all(url.startswith(("http://", "https://")) for url in DEBUGINFOD_URLS):
     raise ImproperlyConfigured("UXP_DEBUGINFOD_URLS must hold addresses like https://host/path.")
+
+ALLOWED_OUTGOING_HOSTS = env_list("UXP_ALLOWED_OUTGOING_HOSTS")
+"""Hosts outside the cell's own network that it may connect to; all others stop the start."""
+
+check_outgoing(
+    {
+        "DATABASE_URL": [env_str("DATABASE_URL")],
+        "REDIS_URL": [REDIS_URL],
+        "UXP_DEBUGINFOD_URLS": DEBUGINFOD_URLS,
+    },
+    allowed=ALLOWED_OUTGOING_HOSTS,
+)
 FETCH_SECONDS = 600.0
 DEBUGINFOD_FILE_BYTES = env_int("UXP_DEBUGINFOD_FILE_BYTES", 1 << 30, minimum=1)
 """A larger file is not fetched."""

@@ -165,6 +165,7 @@ LOGS = (
     Log("crashes.services.reconciling", ("adopted", "name", "removed", "traceback")),
     Log("crashes.services.refusals"),
     Log("crashes.services.regrouping", ("content.pk", "failure.code", "row.pk", "traceback")),
+    Log("crashes.services.releasing", ("judged.judgement.verdict", "release.pk")),
     Log("crashes.services.retention", ("*audit_head()", "expired.reports", "expired.samples")),
     Log("crashes.services.retracing", ("mapping", "outcome")),
     Log("crashes.services.walking", ("problem",)),

@@ -28,6 +28,7 @@ def run(code, tmp_path, **environment):
         "SECRET_KEY": "x" * 50, "UXP_IDENTITY_KEYS": "1:" + "y" * 32,
         "UXP_RECEIPT_KEY": "z" * 32,
         "UXP_DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "uxp_diag.settings",
+        "UXP_ALLOWED_OUTGOING_HOSTS": "db.example",
     }  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", code],
