@@ -5,6 +5,7 @@
     resymbolicate     digest the reports again that waited for it
     fetch_debug_files ask other people's debuginfod servers for what is missing
     collect_symbols   make room among the debug files
+    move_to_mechanism move reports of a program that was switched to another mechanism
     sweep             ring again for whatever no bell announced; end mutes that are over
     reconcile_spool   adopt or remove spool files that no row names
     erase_devices     empty the stores of devices whose owners asked for it
@@ -33,6 +34,8 @@ from crashes.services.regrouping import list_awaited, regroup_waiting
 from crashes.services.releasing import judge_due
 from crashes.services.retention import forget_due
 from crashes.services.standings import end_mutes
+from crashes.services.switch_moves import BATCH as SWITCH_BATCH
+from crashes.services.switch_moves import list_unfinished, move_batch
 from crashes.services.symbol_tables import list_unprepared, prepare_debug_file
 from devices.services.rollups import roll_up_one_day
 from uxp_diag.bell import Bell
@@ -142,6 +145,27 @@ def sweep() -> None:
     for debug_file_id in list_awaited(now=timezone.now(), limit=_SWEEP_LIMIT):
         ring_waiting(debug_file_id)
     end_mutes(now=timezone.now())
+    for proposal_id in list_unfinished():
+        ring_moves(proposal_id)
+
+
+def ring_moves(proposal_id: int) -> None:
+    """Tell the workers that a program was switched to another mechanism."""
+    if settings.REDIS_URL:
+        move_to_mechanism.apply_async(
+            kwargs={"proposal_id": proposal_id},
+            expires=settings.RECOVERY_SECONDS,
+            retry=False,
+            ignore_result=True,
+        )
+
+
+@shared_task(base=DjangoTask)
+def move_to_mechanism(*, proposal_id: int) -> None:
+    """Move some reports of a switched program; the sweep rings again until all have moved."""
+    for _ in range(_BATCHES_IN_A_ROW):
+        if not move_batch(proposal_id, limit=SWITCH_BATCH, now=timezone.now()):
+            return
 
 
 @shared_task(base=DjangoTask, acks_late=False)  # it may take long, and the timetable repeats it

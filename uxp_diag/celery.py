@@ -21,6 +21,7 @@ app.conf.update(
     task_routes={
         "crashes.tasks.prepare_symcache": {"queue": "symbols"},
         "crashes.tasks.resymbolicate": {"queue": "symbols"},
+        "crashes.tasks.move_to_mechanism": {"queue": "symbols"},
         "crashes.tasks.fetch_debug_files": {"queue": "symbols"},
         "crashes.tasks.collect_symbols": {"queue": "symbols"},
     },

@@ -10,7 +10,7 @@ group that no issue goes on as becomes a new issue. Ties go to what is older.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -73,3 +73,88 @@ def _continuations(counts: Counter[tuple[int, str]]) -> dict[int, str]:
         if home not in best or reports > best[home][0]:
             best[home] = (reports, group)
     return {home: group for home, (_, group) in best.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What people said about homes: it comes before what a mechanism says.
+
+    `roots` leads from every home to the issue it is part of by merges, itself without one. `apart`
+    are pairs of roots that never become one.
+    """
+
+    roots: Mapping[int, int]
+    apart: frozenset[frozenset[int]]
+
+    def is_merged(self, home: int) -> bool:
+        """Whether somebody made it part of another issue."""
+        return self.roots[home] != home
+
+    def may_join(self, home: int, seat: Sequence[int]) -> bool:
+        """Whether a home may be one with these; who is merged elsewhere only lets others join."""
+        mine = self.roots[home]
+        others = {self.roots[one] for one in seat} - {mine}
+        if others and self.is_merged(home):
+            return False
+        return not any(frozenset((mine, other)) in self.apart for other in others)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The new homes: for what was in a home and is in a group now, an issue, or None for a new one.
+
+    All that is new in one group becomes one issue. `ends` are issues that are home to nothing any
+    more, each with the one that it becomes part of.
+    """
+
+    homes: Mapping[tuple[int, str], int | None]
+    ends: Mapping[int, int]
+
+
+def plan_homes(placed: Iterable[tuple[int, str]], standing: Standing) -> Plan:
+    """Who goes on as what, from home and group of every report, oldest first.
+
+    As `compare` says, but for people: who was merged goes on first, since a decision hangs on it,
+    and nothing parts it; what is apart gets no common home.
+    """
+    counts: Counter[tuple[int, str]] = Counter(placed)
+    sizes: dict[str, Counter[int]] = defaultdict(Counter)
+    for (home, group), reports in counts.items():
+        sizes[group][home] += reports
+    goes_on = _continuations(counts)
+    homes: dict[tuple[int, str], int | None] = {}
+    for group, sizes_here in sizes.items():
+        claims = {home for home in sizes_here if goes_on[home] == group}
+        ranked = sorted(
+            sizes_here,
+            key=lambda home: (
+                not (standing.is_merged(home) and home in claims), home not in claims,
+                -sizes_here[home], home,
+            ),
+        )  # fmt: skip
+        seats: list[list[int]] = []
+        for home in ranked:
+            seat = next((seat for seat in seats if standing.may_join(home, seat)), None)
+            if seat is None:
+                seats.append([home])
+            else:
+                seat.append(home)
+        for number, seat in enumerate(seats):
+            first = seat[0]
+            is_new = number == 0 and first not in claims and not standing.is_merged(first)
+            homes |= {(home, group): None if is_new else first for home in seat}
+    return Plan(homes, _ends(homes, goes_on, standing))
+
+
+def _ends(
+    homes: Mapping[tuple[int, str], int | None], goes_on: Mapping[int, str], standing: Standing
+) -> dict[int, int]:
+    kept = set(homes.values())
+    ends = {}
+    for home, group in goes_on.items():
+        target = homes[home, group]
+        if home in kept or target is None or standing.is_merged(home):
+            continue
+        if standing.roots[home] != standing.roots[target]:
+            ends[home] = target
+    return ends

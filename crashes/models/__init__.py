@@ -3,7 +3,13 @@
 from crashes.models.attachment import Attachment
 from crashes.models.debug_file import AppMapping, DebugFile, MissingDebugFile, WaitingReport
 from crashes.models.decision import ApartPair, GroupingDecision, ReportPin, SplitVariant
-from crashes.models.grouping import StackVariant, TermCount, VariantLikeness, VariantTerm
+from crashes.models.grouping import (
+    ProgramMechanism,
+    StackVariant,
+    TermCount,
+    VariantLikeness,
+    VariantTerm,
+)
 from crashes.models.intake import BatchAnswer, ClientLoss, RefusedPayload
 from crashes.models.issue import (
     BuildSeen,
@@ -15,6 +21,7 @@ from crashes.models.issue import (
     TriageEvent,
     VersionSeen,
 )
+from crashes.models.proposal import GroupingProposal, ProposedReport, ProposedStack
 from crashes.models.release import Release, VerdictOverride, VerdictSnapshot
 from crashes.models.report import OccurrenceMark, Report, ReportContent
 
@@ -27,6 +34,7 @@ __all__ = [
     "ClientLoss",
     "DebugFile",
     "GroupingDecision",
+    "GroupingProposal",
     "Issue",
     "IssueDevice",
     "IssueMove",
@@ -34,6 +42,9 @@ __all__ = [
     "IssueTally",
     "MissingDebugFile",
     "OccurrenceMark",
+    "ProgramMechanism",
+    "ProposedReport",
+    "ProposedStack",
     "RefusedPayload",
     "Release",
     "Report",

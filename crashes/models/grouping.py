@@ -31,6 +31,18 @@ class StackVariant(models.Model):
         return f"variant {self.pk} of issue {self.issue_id}"
 
 
+class ProgramMechanism(models.Model):
+    """The mechanism that groups the reports of a program; without a row it is `CURRENT`."""
+
+    program_id = models.BigIntegerField(primary_key=True)
+    mechanism = models.CharField(max_length=10)
+    changed_at = models.DateTimeField()
+    changed_by_name = models.CharField(max_length=150)
+
+    def __str__(self) -> str:
+        return f"{self.mechanism} in program {self.program_id}"
+
+
 class VariantTerm(models.Model):
     """A term of a variant inside a scope: the index of fuzzy matching.
 

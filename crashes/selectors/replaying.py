@@ -4,15 +4,16 @@ Nothing is written. Merges and splits by people stand above every mechanism, so 
 marked, and what they merged is no change.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
-from crashes.grouping.engine import Grouper
+from crashes.grouping.engine import Assignment, Grouper
 from crashes.grouping.mechanisms import MECHANISMS
 from crashes.grouping.proposals import Changes, compare
+from crashes.grouping.values import Decision, GroupingInput
 from crashes.models import ApartPair, Issue, Report, ReportContent
 from crashes.models.report import COUNTED
 from crashes.selectors.contents import FIELDS, document_of
@@ -22,11 +23,17 @@ _CHUNK = 200
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """One report of a replay: its home issue and the group that the other mechanism gives it."""
+    """One report of a replay: its home issue and the group that the other mechanism gives it.
+
+    `opened_by` is the report that its stack was first seen in; for that one itself `opened` has the
+    stack, and the decision in which other stacks go by the report they were first seen in.
+    """
 
     report_pk: int
     home_id: int
     group: str
+    opened_by: int
+    opened: tuple[GroupingInput, Decision] | None = None
 
 
 def count_replayable(program_id: int, *, since: datetime) -> int:
@@ -42,6 +49,7 @@ def replay(program_id: int, *, mechanism: str, since: datetime) -> Iterator[Repl
     """
     chosen = MECHANISMS[mechanism]
     grouper = Grouper(chosen, is_linking=False)  # links are proposed to people, never acted upon
+    openers: dict[str, int] = {}
     last = 0
     while True:
         rows = list(
@@ -56,13 +64,37 @@ def replay(program_id: int, *, mechanism: str, since: datetime) -> Iterator[Repl
             if crash is None or row.variant is None:
                 continue
             item = chosen.prepare(crash, package=row.package or None)
-            group = grouper.assign(str(row.pk), item).group
-            yield Replayed(row.pk, row.variant.issue_id, group)
+            found = grouper.assign(str(row.pk), item)
+            opened_by = openers.setdefault(item.exact_key, row.pk)
+            opened = (item, _by_report(found)) if opened_by == row.pk else None
+            yield Replayed(row.pk, row.variant.issue_id, found.group, opened_by, opened)
+
+
+def _by_report(found: Assignment) -> Decision:
+    """The decision, with the reports that opened stacks in place of the grouper's numbers."""
+    decision = found.decision
+    reports = {
+        number: int(opener)
+        for (number, _), opener in zip(decision.ranked, found.ranked, strict=True)
+    }
+    return replace(
+        decision,
+        joined=None if decision.joined is None else reports[decision.joined],
+        similar=tuple(reports[number] for number in decision.similar),
+        links=tuple(reports[number] for number in decision.links),
+        ranked=_renamed(decision.ranked, reports),
+    )
+
+
+def _renamed(
+    ranked: Iterable[tuple[int, float]], reports: Mapping[int, int]
+) -> tuple[tuple[int, float], ...]:
+    return tuple((reports[number], score) for number, score in ranked)
 
 
 def list_changes(replayed: list[Replayed]) -> Changes:
     """What the replay would change. What people merged stays merged, so that is left out."""
-    roots = _roots({one.home_id for one in replayed})
+    roots = roots_of({one.home_id for one in replayed})
     changes = compare((one.home_id, one.group) for one in replayed)
     joins = [
         replace(join, issue_id=roots[join.issue_id], into_id=roots[join.into_id])
@@ -92,7 +124,8 @@ def _reports(program_id: int, since: datetime) -> QuerySet[Report]:
     return rows.order_by("pk")
 
 
-def _roots(issue_ids: set[int]) -> dict[int, int]:
+def roots_of(issue_ids: set[int]) -> dict[int, int]:
+    """For each issue the one that it is part of by merges; itself if nobody merged it."""
     parents: dict[int, int] = {}
     new = set(issue_ids)
     while new:

@@ -35,9 +35,6 @@ from crashes.services.counting import lock_issues
 from crashes.services.places import (
     change_decisions,
     find_apart,
-    list_listings,
-    list_pins,
-    load_structure,
     root_of,
     tree_of,
 )
@@ -51,7 +48,8 @@ from crashes.services.report_moves import (
     move_reports,
     take_cells,
 )
-from crashes.triage.places import Facts, find_place, matches, parse_split
+from crashes.services.settling import facts_of, place_anew, settle
+from crashes.triage.places import Facts, matches, parse_split
 from uxp_diag.db import update_rows
 from uxp_diag.viewer import Viewer
 
@@ -87,7 +85,7 @@ def merge_issues(*, kept_id: int, gone_id: int, by: Viewer, now: datetime) -> Gr
     decision = _record(Kind.MERGE, kept, gone, by=by, now=now)
     decision.details = _take_over(kept, gone)
     Issue.objects.filter(pk=gone.pk).update(merged_into=kept, leads_on=True)
-    decision.reports = _place_anew({gone.pk})
+    decision.reports = place_anew({gone.pk})
     decision.details["rest"] = _move_rest(gone.pk, kept.pk)
     decision.save()
     _note("merged", decision, f"issue {gone.pk} became part of issue {kept.pk}")
@@ -116,7 +114,7 @@ def split_issue(
     issue = _one_issue(issue_id)
     query = parse_split(selection.query) if selection.query else None
     reports = load_reports(issue_id=issue.pk)
-    facts = _facts(reports)
+    facts = facts_of(reports)
     variant_ids, report_pks = set(selection.variant_ids), _leads(selection.report_pks)
     meant = [
         item
@@ -138,7 +136,7 @@ def split_issue(
         for pk in sorted(variant_ids & {item.variant_id for item in meant if item.variant_id})
     )
     _pin(decision, [item for item in meant if item.pk in report_pks], new.pk)
-    decision.reports = _place_anew({issue.pk})
+    decision.reports = place_anew({issue.pk})
     decision.details = {"seen": {str(issue.pk): _seen(issue)}}
     decision.save()
     _note("split", decision, f"{decision.reports} reports of issue {issue.pk} are issue {new.pk}")
@@ -195,7 +193,7 @@ def undo_decision(decision_id: int, *, by: Viewer, now: datetime) -> GroupingDec
         _undo_split(decision)
     elif decision.kind == Kind.MOVE:
         pinned = ReportPin.objects.filter(decision=decision).values_list("report_id", flat=True)
-        _settle(load_reports(pk__in=list(pinned)))
+        settle(load_reports(pk__in=list(pinned)))
         _see_as_before(decision)
     _note("undone", decision, f"{decision.kind} of {decision.by_name} taken back", by=by, at=now)
     return decision
@@ -261,61 +259,6 @@ def _splits_with_reports_of(decision: GroupingDecision, splits: Any) -> Any:
     return splits.filter(issue_id__in=survivors, other_id__in=taken)
 
 
-# Placing anew ---------------------------------------------------------------------------------
-
-
-def _facts(reports: Sequence[PlacedReport]) -> dict[int, Facts]:
-    variants = {item.variant_id for item in reports if item.variant_id is not None}
-    signatures = dict(
-        StackVariant.objects.filter(pk__in=variants).values_list("pk", "content__signature")
-    )
-    return {
-        item.pk: Facts(
-            kind=item.kind,
-            package=item.package,
-            model=item.model,
-            os_build=item.os_build,
-            signature=signatures.get(item.variant_id or 0) or "",
-        )
-        for item in reports
-    }
-
-
-def _place_anew(issue_ids: set[int]) -> int:
-    """Move what is in these issues to where it belongs now; how many moved."""
-    return _settle(load_reports(issue_id__in=issue_ids))
-
-
-def _settle(reports: Sequence[PlacedReport]) -> int:
-    facts = _facts(reports)
-    variants = {item.variant_id for item in reports if item.variant_id is not None}
-    homes = dict(StackVariant.objects.filter(pk__in=variants).values_list("pk", "issue_id"))
-    pins = _pins_among(reports)
-    listed = list_listings(variants)
-    starts = {*homes.values(), *(item.issue_id for item in reports)}
-    structure = load_structure(starts | {issue_id for issue_id, _ in pins.values()})
-    targets = {}
-    for item in reports:
-        start, after = pins.get(item.pk) or (homes.get(item.variant_id or 0, item.issue_id), 0)
-        targets[item.pk] = find_place(
-            structure,
-            start,
-            facts[item.pk],
-            listed=listed.get(item.variant_id or 0, frozenset()),
-            after=after,
-        )
-    return move_reports(reports, targets)
-
-
-def _pins_among(reports: Sequence[PlacedReport]) -> dict[int, tuple[int, int]]:
-    pinned = ReportPin.objects.filter(
-        decision__undone_at=None, report__issue_id__in={item.issue_id for item in reports}
-    )
-    if not pinned.exists():
-        return {}
-    return list_pins(item.pk for item in reports)
-
-
 # Merging --------------------------------------------------------------------------------------
 
 
@@ -368,7 +311,7 @@ def _shift_cells(cells: Sequence[Sequence[Any]], source_id: int, target_id: int)
 def _undo_merge(decision: GroupingDecision) -> None:
     gone_id, root = decision.other_id, root_of(decision.issue_id)
     Issue.objects.filter(pk=gone_id).update(merged_into=_parent_without_merge(gone_id))
-    _place_anew({root})
+    place_anew({root})
     _return_rest(decision, source_id=root, target_id=gone_id)
     kept = lock_issues({decision.issue_id})[decision.issue_id]
     before, after = decision.details["before"], decision.details["after"]
@@ -480,7 +423,7 @@ def _undo_split(decision: GroupingDecision) -> None:
     Issue.objects.filter(pk=decision.other_id).update(
         merged_into_id=decision.issue_id, leads_on=True
     )
-    _place_anew({decision.other_id})
+    place_anew({decision.other_id})
     _move_rest(decision.other_id, root_of(decision.issue_id))
     _see_as_before(decision)
 

@@ -19,11 +19,13 @@ from typing import Any
 
 import msgspec
 
+from crashes.grouping.mechanisms import Mechanism
 from crashes.grouping.values import GroupingInput
 from crashes.intake.occurrences import Mark, mark_of
 from crashes.intake.report import without_nul
 from crashes.models import Report
-from crashes.services.grouping import MECHANISM
+from crashes.services.mechanisms import mechanisms_of
+from crashes.services.places import hold_decisions
 from crashes.services.refusals import (
     Refusal,
     content_key,
@@ -236,10 +238,11 @@ def _named(
     digested, failures = [], []
     expected = _build_ids(item.crash for item in items)
     find = store_finder(program_id, now=now, expected=expected)
+    mechanism = mechanisms_of([program_id])[program_id]
     for item in items:
         row = item.leased.row
         try:
-            digested.append(_named_one(item, find))
+            digested.append(_named_one(item, find, mechanism))
         except Exception as error:
             logger.exception("report %d cannot be digested", row.pk)
             failures.append(Failure(row, "digest_failed", _kind(error), is_final=False))
@@ -251,13 +254,34 @@ def _build_ids(crashes: Iterable[Crash]) -> set[str]:
     return {frame.build_id for thread in threads for frame in thread.frames if frame.build_id}
 
 
-def _named_one(item: _Parsed, find: StoreFinder) -> Digested:
+def _named_one(item: _Parsed, find: StoreFinder, mechanism: Mechanism) -> Digested:
     symbols = symbolicate_crash(item.crash, find=find)
-    grouped = MECHANISM.prepare(symbols.crash, package=item.leased.row.package or None)
+    grouped = mechanism.prepare(symbols.crash, package=item.leased.row.package or None)
     needs = item.needs + native_needs(symbols.crash, find.quality_of)
     missing = symbols.missing + missing_mappings(item.needs, item.crash)
     symbols = replace(symbols, missing=missing)
     return Digested(item.leased, symbols.crash, grouped, symbols, needs, item.mark)
+
+
+def prepared_now(items: Sequence[Digested]) -> list[Digested]:
+    """The reports as the mechanism of their program wants them, which stays it from here on.
+
+    Somebody may have switched it since they were digested. Runs inside the transaction that
+    stores them.
+    """
+    program_ids = {item.leased.row.program_id for item in items}
+    hold_decisions(program_ids)
+    mechanisms = mechanisms_of(program_ids)
+    done = []
+    for item in items:
+        row = item.leased.row
+        mechanism = mechanisms[row.program_id]
+        if item.item.mechanism != mechanism.NAME:
+            again = mechanism.prepare(item.crash, package=row.package or None)
+            done.append(replace(item, item=again))
+        else:
+            done.append(item)
+    return done
 
 
 def _kind(error: Exception) -> str:

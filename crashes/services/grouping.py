@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from crashes.grouping.mechanisms import CURRENT, MECHANISMS
+from crashes.grouping.mechanisms import MECHANISMS
 from crashes.grouping.values import Decision, GroupingInput
 from crashes.models import Issue, ReportPin, SplitVariant, StackVariant, VariantLikeness
 from crashes.services.places import (
@@ -28,7 +28,6 @@ from crashes.services.variant_index import VariantIndex, scope_hash
 from crashes.triage.places import Facts, Structure, find_place
 from uxp_diag.db import lock_name
 
-MECHANISM = MECHANISMS[CURRENT]
 _KEPT_PAIRS = 40
 _KEPT_ALIKE = 5
 
@@ -88,8 +87,7 @@ class Placer:
             lock_name(name)
         self._known |= _known_among(new)  # somebody may have been faster
         self._index = VariantIndex(
-            MECHANISM,
-            [_stack(*place) for place in new if (place[0], place[1].exact_key) not in self._known],
+            [_stack(*place) for place in new if (place[0], place[1].exact_key) not in self._known]
         )
         homes = {known.home_id for known in self._known.values()}
         self._structure = load_structure(
@@ -107,7 +105,7 @@ class Placer:
         key = (occurrence.program_id, item.exact_key)
         known = self._known.get(key)
         if known is not None:
-            receipt = _repeat_receipt(item)
+            receipt = repeat_receipt(item)
         else:
             known, receipt = self._place_new(item, occurrence, now=now)
             self._known[key] = known
@@ -125,12 +123,12 @@ class Placer:
     ) -> tuple[_Known, dict[str, Any]]:
         stack = _stack(occurrence.program_id, item)
         candidates, stats = self._index.candidates(stack)
-        decision = MECHANISM.best_match(item, candidates, stats)
+        decision = MECHANISMS[item.mechanism].best_match(item, candidates, stats)
         if decision.joined is None:
             home_id, leads_on = _open_issue(item, occurrence), False
         else:
             home_id, leads_on = self._index.home(decision.joined)
-        receipt = _receipt(item, decision)
+        receipt = receipt_of(item, decision)
         variant = StackVariant.objects.create(
             program_id=occurrence.program_id,
             mechanism=item.mechanism,
@@ -226,19 +224,21 @@ def _known_among(
     places: Iterable[tuple[int, GroupingInput]],
 ) -> dict[tuple[int, str], _Known]:
     """The stored ones among stacks of programs, by program and exact key."""
-    keys: dict[int, set[str]] = defaultdict(set)
+    keys: dict[tuple[int, str], set[str]] = defaultdict(set)
     for program_id, item in places:
-        keys[program_id].add(item.exact_key)
+        keys[program_id, item.mechanism].add(item.exact_key)
     return {
         (program_id, key): variant
-        for program_id, wanted in keys.items()
-        for key, variant in _known_variants(wanted, program_id).items()
+        for (program_id, mechanism), wanted in keys.items()
+        for key, variant in _known_variants(wanted, program_id, mechanism).items()
     }
 
 
-def _known_variants(exact_keys: Iterable[str], program_id: int) -> dict[str, _Known]:
+def _known_variants(
+    exact_keys: Iterable[str], program_id: int, mechanism: str
+) -> dict[str, _Known]:
     rows = StackVariant.objects.filter(
-        program_id=program_id, mechanism=CURRENT, exact_key__in=exact_keys
+        program_id=program_id, mechanism=mechanism, exact_key__in=exact_keys
     )
     found = rows.values_list("exact_key", "id", "issue_id", "issue__leads_on")
     return {key: _Known(pk, home_id, leads) for key, pk, home_id, leads in found}
@@ -272,7 +272,8 @@ def _keep_alike(variant_id: int, decision: Decision) -> None:
     )
 
 
-def _repeat_receipt(item: GroupingInput) -> dict[str, Any]:
+def repeat_receipt(item: GroupingInput) -> dict[str, Any]:
+    """What is kept for a stack that was seen before."""
     return {
         "mechanism": item.mechanism,
         "score": 1.0,
@@ -281,7 +282,7 @@ def _repeat_receipt(item: GroupingInput) -> dict[str, Any]:
     }
 
 
-def _receipt(item: GroupingInput, decision: Decision) -> dict[str, Any]:
+def receipt_of(item: GroupingInput, decision: Decision) -> dict[str, Any]:
     """What is kept of a decision, so that anybody can ask later why.
 
     `aligned` are frame pairs: place in this stack, place in the other, name, share of the score.

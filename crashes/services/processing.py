@@ -33,7 +33,7 @@ from crashes.services.agent_losses import count_dropped_entries
 from crashes.services.blobs import blobs
 from crashes.services.cleaning import clean_payloads
 from crashes.services.counting import Sighting, count_sightings
-from crashes.services.digesting import Digested, Failure, Leased, digest
+from crashes.services.digesting import Digested, Failure, Leased, digest, prepared_now
 from crashes.services.grouping import Occurrence, Placer
 from crashes.services.leases import LEASE, kept
 from crashes.services.occurrences import (
@@ -165,7 +165,7 @@ def _store(digested: Sequence[Digested], *, now: datetime) -> list[Failure]:
 
 def _store_all(digested: Sequence[Digested], *, now: datetime) -> None:
     mine = _still_leased([item.leased.row for item in digested])
-    items = [item for item in digested if item.leased.row.pk in mine]
+    items = prepared_now([item for item in digested if item.leased.row.pk in mine])
     note_software((item.leased.row, item.crash) for item in items)
     joins = join_reports((item.leased.row, item.mark) for item in items)
     leads = [item for item in items if item.leased.row.evidence_of_id is None]

@@ -24,7 +24,14 @@ from crashes.models.report import COUNTED, NO_DEVICE
 from crashes.packing import Document, UnreadablePack, pack_document, unpack
 from crashes.selectors.contents import document_of
 from crashes.services.blobs import blobs
-from crashes.services.digesting import Digested, Failure, Leased, digest, digest_parsed
+from crashes.services.digesting import (
+    Digested,
+    Failure,
+    Leased,
+    digest,
+    digest_parsed,
+    prepared_now,
+)
 from crashes.services.grouping import Placer
 from crashes.services.issue_moves import Move, settle_moves
 from crashes.services.leases import LEASE, kept
@@ -159,7 +166,7 @@ def _store(digested: Sequence[Digested], debug_file: DebugFile, *, now: datetime
 
 def _store_all(digested: Sequence[Digested], debug_file: DebugFile, *, now: datetime) -> None:
     hold_decisions([debug_file.program_id])
-    items = _still_mine(digested)
+    items = prepared_now(_still_mine(digested))
     moves = [*_place(items, now=now)]
     moves += _followers(moves)
     rows = [move.row for move in moves]

@@ -14,7 +14,7 @@ from hashlib import blake2b
 from django.db import connection
 
 from crashes.grouping.index import POSTINGS_CAP, choose_terms, rank_candidates
-from crashes.grouping.mechanisms import Mechanism
+from crashes.grouping.mechanisms import MECHANISMS
 from crashes.grouping.values import Candidate, FrameStats, GroupingInput
 from crashes.models import StackVariant, TermCount, VariantTerm
 from uxp_diag.db import insert_adding, subtract_rows
@@ -35,10 +35,9 @@ Stack = tuple[int, GroupingInput]
 class VariantIndex:
     """The variants that a batch of new stacks may be compared with. Runs in a transaction."""
 
-    def __init__(self, mechanism: Mechanism, stacks: Iterable[Stack]) -> None:
-        """`stacks` are the new ones of the batch."""
-        self._mechanism = mechanism
-        self._terms = {stack: mechanism.index_terms(stack[1]) for stack in stacks}
+    def __init__(self, stacks: Iterable[Stack]) -> None:
+        """`stacks` are the new ones of the batch, each of the mechanism it names."""
+        self._terms = {stack: index_terms(stack[1]) for stack in stacks}
         self._counts: dict[int, dict[int, int]] = defaultdict(dict)
         self._postings: dict[Scoped, list[int]] = {}
         self._stored: dict[int, Candidate] = {}
@@ -143,9 +142,14 @@ class VariantIndex:
             {
                 (self._scope_of[candidate.id], term)
                 for candidate in found.values()
-                for term in self._mechanism.index_terms(candidate.input)
+                for term in index_terms(candidate.input)
             }
         )
+
+
+def index_terms(item: GroupingInput) -> tuple[int, ...]:
+    """The terms of a stack, by the mechanism that prepared it."""
+    return MECHANISMS[item.mechanism].index_terms(item)
 
 
 def scope_hash(program_id: int, mechanism: str, scope: str) -> int:

@@ -25,6 +25,7 @@ from crashes.services.regrouping import list_awaited, regroup_waiting
 from crashes.services.releasing import judge_due
 from crashes.services.retention import forget_due
 from crashes.services.standings import end_mutes
+from crashes.services.switch_moves import list_unfinished, move_batch
 from crashes.services.symbol_tables import list_unprepared, prepare_debug_file
 from crashes.tasks import BATCH
 from devices.services.rollups import roll_up_one_day
@@ -93,7 +94,10 @@ class Command(BaseCommand):
 
 def _work_once() -> bool:
     """Do one piece of work of every kind; whether there was any."""
-    steps = (_erase_device, _prepare_debug_file, _digest_reports, _regroup_reports, _roll_up)
+    steps = (
+        _erase_device, _prepare_debug_file, _digest_reports, _regroup_reports,
+        _move_to_mechanism, _roll_up,
+    )  # fmt: skip
     done = [_attempt(step) for step in steps]
     return any(done)
 
@@ -150,6 +154,13 @@ def _digest_reports() -> bool:
 def _regroup_reports() -> bool:
     awaited = list_awaited(now=timezone.now(), limit=1)
     return any(regroup_waiting(debug_file_id, now=timezone.now()) for debug_file_id in awaited)
+
+
+def _move_to_mechanism() -> bool:
+    return any(
+        move_batch(proposal_id, limit=BATCH, now=timezone.now())
+        for proposal_id in list_unfinished(limit=1)
+    )
 
 
 def _roll_up() -> bool:
