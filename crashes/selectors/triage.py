@@ -112,5 +112,11 @@ def has_action(*, viewer: Viewer, action_id: uuid.UUID) -> bool:
     return events.filter(issue__program_id__in=viewer.program_ids).exists()
 
 
+def can_undo(*, viewer: Viewer, action_id: uuid.UUID) -> bool:
+    """Whether something of an action is not undone yet."""
+    events = TriageEvent.objects.filter(action_id=action_id, undone_at=None)
+    return events.filter(issue__program_id__in=viewer.program_ids).exists()
+
+
 def _distinct(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values))[:_CHOICES]

@@ -1,5 +1,6 @@
 """The issue list, and one issue."""
 
+import uuid
 from typing import Any
 
 from django.http import HttpResponse
@@ -21,12 +22,14 @@ from crashes.selectors.issues import (
     list_issues,
 )
 from crashes.selectors.reports import get_latest_report, get_report_content, get_stack_receipt
+from crashes.selectors.triage import can_undo
 from crashes.triage.places import FACT_KEYS
 from crashes.triage.query import KEYS, BadQuery, parse
 from crashes.web.charts import day_chart
 from crashes.web.filters import DEFAULT_QUERY, ListAddress, narrowed
 from crashes.web.receipts import receipt_view
 from crashes.web.stacks import lay_out
+from crashes.web.triage import triage_context
 from crashes.web.words import FIELDS
 from devices.web.access import StaffRequest, needs
 from uxp_diag.roles import Scope
@@ -72,8 +75,22 @@ def issue_list(request: StaffRequest) -> HttpResponse:
         "first_url": address.url() if cursor else "",
         "next_url": address.url(cursor=page.next_cursor) if page.next_cursor else "",
         "any_issues": sum(counts.values()),
+        "asked": str(address.query),
+        "matching": address.count(counts),
+        "may_triage": request.viewer.may(Scope.TRIAGE),
+        "done_action": _done_action(request),
     }
     return render_either(request, "crashes/issue_list.html", "crashes/_issue_results.html", context)
+
+
+def _done_action(request: StaffRequest) -> uuid.UUID | None:
+    """The action on many issues that the address says was just done, while it can be undone."""
+    try:
+        action_id = uuid.UUID(request.GET.get("done", ""))
+    except ValueError:
+        return None
+    is_there = can_undo(viewer=request.viewer, action_id=action_id)
+    return action_id if is_there and request.viewer.may(Scope.TRIAGE) else None
 
 
 def _filter_form(request: StaffRequest, address: ListAddress) -> dict[str, Any]:
@@ -114,7 +131,6 @@ def issue_detail(request: StaffRequest, issue_id: int) -> HttpResponse:
     )
     breakdowns = issue_breakdowns(viewer=request.viewer, issue_id=issue.id)
     context = {
-        "issue": issue,
         "now": now,
         "chart": chart,
         "chart_days": CHART_DAYS,
@@ -128,8 +144,8 @@ def issue_detail(request: StaffRequest, issue_id: int) -> HttpResponse:
         "is_first_page": not cursor,
         "decisions": list_decisions(viewer=request.viewer, issue_id=issue.id),
         "similar": list_similar(viewer=request.viewer, issue_id=issue.id),
-        "may_triage": request.viewer.may(Scope.TRIAGE),
         "split_keys": ", ".join(FACT_KEYS),
+        **triage_context(request.viewer, issue),
         **_latest_crash(request, issue),
     }
     return render(request, "crashes/issue_detail.html", context)

@@ -3,13 +3,17 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from crashes.web import decisions, intake, issues, privacy, reports, symbols
+from crashes.web import decisions, intake, issues, privacy, reports, symbols, triage
 from uxp_diag import converters  # noqa: F401  registers `sha256`
 
 urlpatterns = [
     path("", issues.issue_list, name="issue_list"),
     path("issues/", RedirectView.as_view(pattern_name="issue_list", query_string=True)),
     path("issues/<int:issue_id>/", issues.issue_detail, name="issue_detail"),
+    path("issues/bulk/", triage.bulk, name="issue_bulk"),
+    path("issues/<int:issue_id>/act/", triage.act, name="issue_act"),
+    path("issues/<int:issue_id>/comment/", triage.comment, name="issue_comment"),
+    path("actions/<uuid:action_id>/undo/", triage.undo, name="action_undo"),
     path("issues/<int:issue_id>/merge/", decisions.merge, name="issue_merge"),
     path("issues/<int:issue_id>/split/", decisions.split, name="issue_split"),
     path("issues/<int:issue_id>/apart/", decisions.apart, name="issue_apart"),
