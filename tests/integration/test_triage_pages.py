@@ -99,7 +99,7 @@ def test_many_are_counted_first_and_changed_by_the_second_form(program, client):
     assert "Resolve 3 issues" in preview.content.decode()
     assert (before, stale.status_code) == (["open"] * 3, 200)
     assert states(*issues) == ["resolved"] * 3
-    action_id = TriageEvent.objects.first().action_id
+    action_id = TriageEvent.objects.order_by("pk")[0].action_id
     assert f"/actions/{action_id}/undo/" in page.content.decode()
     client.post(f"/actions/{action_id}/undo/", {"q": "is:open"})
     assert states(*issues) == ["open"] * 3

@@ -190,7 +190,7 @@ def test_the_main_pages_have_no_barrier(live_server, themed, axe):
         for width in (320, 1280):
             page.set_viewport_size({"width": width, "height": 900})
             menus = page.locator("#triage details.menu")
-            for number in range(menus.count()):
+            for number in range(menus.count() if FOLDER or width < 1280 else 0):
                 menus.nth(number).locator("summary").click()
                 if FOLDER and number == 0:
                     page.screenshot(path=Path(FOLDER, f"menu-{theme}-{width}.png"))
