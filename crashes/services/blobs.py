@@ -23,3 +23,8 @@ def incoming_file() -> IO[bytes]:
 def blobs() -> BlobStore:
     """Where payloads, debug files and symcaches are."""
     return BlobStore(settings.BLOB_DIR)
+
+
+def payload_key(report_pk: int) -> str:
+    """Where the payload of a report is, when it is too large for its row."""
+    return f"payloads/{report_pk % 256:02x}/{report_pk}"

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from crashes.models import (
@@ -28,7 +28,7 @@ from crashes.models import (
 from crashes.models.report import NO_DEVICE
 from crashes.services.acceptance import spool
 from crashes.services.attachments import forget_files
-from crashes.services.blobs import blobs
+from crashes.services.blobs import blobs, payload_key
 from crashes.services.counting import lock_issues
 from crashes.services.places import hold_decisions
 from crashes.services.report_moves import SEEN_FIELDS, recount_devices, see_again, take_cells
@@ -36,6 +36,7 @@ from crashes.services.variant_index import forget_variants
 from uxp_diag.db import update_rows
 
 _CHUNK = 500
+_TRIES = 4
 
 
 @dataclass(slots=True)
@@ -55,7 +56,21 @@ def forget_reports(reports: QuerySet[Report], *, forgotten: Forgotten) -> None:
     Evidence of a report goes with it.
     """
     while chunk := list(reports.order_by("pk")[:_CHUNK]):
-        _forget_chunk(chunk, forgotten)
+        _forget_in_turn(chunk, forgotten)
+
+
+def _forget_in_turn(chunk: Sequence[Report], forgotten: Forgotten) -> None:
+    """A worker may hold one of the reports and want another: the database then ends one of us."""
+    for tries_left in reversed(range(_TRIES)):
+        done = Forgotten()
+        try:
+            _forget_chunk(chunk, done)
+        except OperationalError:
+            if not tries_left:
+                raise
+            continue
+        forgotten.counts.update(done.counts)
+        return
 
 
 def _forget_chunk(chunk: Sequence[Report], forgotten: Forgotten) -> None:
@@ -65,12 +80,16 @@ def _forget_chunk(chunk: Sequence[Report], forgotten: Forgotten) -> None:
         named = Q(pk__in=[row.pk for row in chunk]) | Q(evidence_of__in=[row.pk for row in chunk])
         rows = list(Report.objects.select_for_update().filter(named).order_by("pk"))
         pks = {row.pk for row in rows}
+        late = Report.objects.filter(evidence_of__in=pks).exclude(pk__in=pks)  # while we waited
+        rows += late.select_for_update().order_by("pk")
+        pks = {row.pk for row in rows}
         counted = [row for row in rows if row.issue_id and row.evidence_of_id is None]
         issues = lock_issues({row.issue_id for row in counted if row.issue_id})
         contents = ReportContent.objects.filter(pk__in=pks)
         held = contents.select_for_update().order_by("pk")  # who cleans anew writes no file now
         payloads = [key for key in held.values_list("raw_blob", flat=True) if key]
-        for key in payloads:
+        # A worker that failed or died has perhaps written a file that its row does not name yet.
+        for key in {*payloads, *map(payload_key, pks)}:
             blobs().remove(key)
         forgotten.add("payload_files", len(payloads))
         forgotten.add("reports", len(rows))

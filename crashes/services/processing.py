@@ -30,7 +30,7 @@ from crashes.models import Report, ReportContent
 from crashes.packing import Document, pack_document, pack_payload
 from crashes.services.acceptance import spool
 from crashes.services.agent_losses import count_dropped_entries
-from crashes.services.blobs import blobs
+from crashes.services.blobs import blobs, payload_key
 from crashes.services.cleaning import clean_payloads
 from crashes.services.counting import Sighting, count_sightings
 from crashes.services.digesting import Digested, Failure, Leased, digest, prepared_now
@@ -346,7 +346,7 @@ def keep_raw(row: Report, payload: bytes) -> tuple[bytes | None, str]:
     packed = pack_payload(payload)
     if len(packed) <= INLINE_RAW_BYTES:
         return packed, ""
-    key = f"payloads/{row.pk % 256:02x}/{row.pk}"
+    key = payload_key(row.pk)
     blobs().put(key, payload)
     return None, key
 

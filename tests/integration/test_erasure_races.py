@@ -3,12 +3,15 @@
 import hashlib
 import io
 import json
+import threading
+import uuid
 import zipfile
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
 from crashes.intake.report import envelope_of
@@ -17,11 +20,13 @@ from crashes.models import Attachment, Report, ReportContent
 from crashes.services import attachment_cleaning, attachments
 from crashes.services.acceptance import spool
 from crashes.services.attachments import UnknownAttachment
-from crashes.services.blobs import blobs
+from crashes.services.blobs import blobs, payload_key
 from crashes.services.cleaning import clean_all
 from crashes.services.erasing import erase_waiting
 from crashes.services.reconciling import reconcile
-from devices.models import Device
+from devices.models import Device, Erasure
+from devices.services.erasure import request_erasure
+from tests.factories import make_device, make_program
 from tests.integration.test_erasure import fill, report
 from tests.integration.test_pipeline import upload
 
@@ -145,3 +150,73 @@ def test_an_owner_gets_the_rest_when_a_report_is_damaged(send, device_token):
     assert len(reports) == 3
     assert len(archive.read("vitals.jsonl").splitlines()) == 1
     assert all(one["kept_until"] > timezone.now().isoformat() for one in reports)
+
+
+# --- Workers at the same time -----------------------------------------------------------------
+
+
+@pytest.fixture
+def two_reports():
+    """One that is done, and one that a worker has in hand."""
+    device = make_device(make_program())
+    now = timezone.now()
+    return [
+        Report.objects.create(
+            program_id=device.program_id, device_id=device.pk, report_id=uuid.uuid4(),
+            kind="native_crash", received_at=now, occurred_at=now, state=state,
+        )
+        for state in (Report.State.DONE, Report.State.LEASED)
+    ]  # fmt: skip
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_wants_what_the_erasure_holds_ends_no_erasure(two_reports):
+    """The worker stores a better report of a crash, which takes over from the stored one."""
+    stored, better = two_reports
+    has_begun, outcome = threading.Event(), []
+
+    def work():
+        try:
+            with transaction.atomic():
+                list(Report.objects.select_for_update().filter(pk=better.pk))
+                has_begun.set()
+                wait_for_a_waiting_lock()
+                Report.objects.filter(pk=stored.pk).update(evidence_of=better.pk)
+        except OperationalError as error:
+            outcome.append(error)  # as good: a worker tries again
+        finally:
+            connections.close_all()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    has_begun.wait()
+    request_erasure(stored.device_id, reason=Erasure.Reason.REQUEST, now=timezone.now())
+
+    assert erase_waiting(now=timezone.now())
+
+    worker.join()
+    assert len(outcome) <= 1
+    assert Report.objects.count() == 0
+
+
+def wait_for_a_waiting_lock():
+    """Until somebody waits for a lock of ours; on SQLite nobody else has begun."""
+    if connection.vendor != "postgresql":
+        return
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    for _ in range(1000):
+        with connection.cursor() as cursor:
+            cursor.execute(waiting)
+            if cursor.fetchone()[0]:
+                return
+        threading.Event().wait(0.01)
+
+
+def test_a_payload_of_a_worker_that_died_before_its_commit_goes(two_reports):
+    _, leased = two_reports
+    blobs().put(payload_key(leased.pk), b"secret")
+
+    request_erasure(leased.device_id, reason=Erasure.Reason.REQUEST, now=timezone.now())
+    erase_waiting(now=timezone.now())
+
+    assert not blobs().path(payload_key(leased.pk)).exists()
