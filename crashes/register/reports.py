@@ -214,6 +214,18 @@ OF_ISSUES = (
         ),
     ),
     Table(
+        "crashes.GroupingProposal",
+        "what a replay of another way of grouping would join and split",
+        FOR_GOOD,
+        NO_PERSON,
+        (
+            kept("applied_at before changes created_at groups id", SUM),
+            kept("joins left mechanism moved program_id reached", SUM),
+            kept("reports since splits started_at state", SUM),
+            kept("applied_by applied_by_name created_by_name", STAFF),
+        ),
+    ),
+    Table(
         "crashes.SplitVariant",
         "stacks that a split means",
         COUNTED,
