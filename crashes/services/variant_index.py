@@ -43,6 +43,7 @@ class VariantIndex:
         self._stored: dict[int, Candidate] = {}
         self._scope_of: dict[int, int] = {}
         self._homes: dict[int, Home] = {}
+        self._rankings: dict[Stack, list[int]] = {}  # as long as the batch adds nothing
         self._new_terms: list[VariantTerm] = []
         self._new_counts: Counter[Scoped] = Counter()
         if self._terms:
@@ -63,6 +64,7 @@ class VariantIndex:
     def add(self, variant_id: int, stack: Stack, *, home: Home) -> None:
         """A stack that was stored just now; the others of the batch may join it."""
         self._homes[variant_id] = home
+        self._rankings.clear()
         scope, item = stack
         counts = self._counts[scope]
         for term in self._terms[stack]:
@@ -97,6 +99,11 @@ class VariantIndex:
         return [(scope, term) for term in choose_terms(self._terms[stack], self._counts[scope])]
 
     def _ranked(self, stack: Stack) -> list[int]:
+        if stack not in self._rankings:
+            self._rankings[stack] = self._rank(stack)
+        return self._rankings[stack]
+
+    def _rank(self, stack: Stack) -> list[int]:
         chosen = self._chosen(stack)
         self._post(set(chosen))  # a term may have become one of the rarest by the batch itself
         counts = self._counts[stack[0]]
