@@ -1,7 +1,7 @@
 """Issues: the list with its facets, one issue with its breakdowns, its days and its reports."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -22,6 +22,7 @@ from uxp_diag.viewer import Viewer
 SPARK_DAYS = 14
 CHART_DAYS = 30
 _TOP_MODELS = 3
+_CHUNK = 1_000
 _FACET_VALUES = 8
 FACET_ISSUES = 5_000
 """Facets count among the issues seen last, so that they cost the same however many there are."""
@@ -138,6 +139,12 @@ def list_issues(
     days, models = _recent_cells([issue.pk for issue in page.items], today=today)
     rows = [_row(issue, days[issue.pk], models[issue.pk]) for issue in page.items]
     return Page(rows, page.next_cursor)
+
+
+def iterate_issues(*, viewer: Viewer, query: Query) -> Iterator[IssueSummary]:
+    """All issues that a query means, the ones seen last first, read piece by piece."""
+    rows = _matching(viewer, query).order_by("-last_seen_at", "-pk")
+    return map(_summary, rows.iterator(chunk_size=_CHUNK))
 
 
 def get_issue(*, viewer: Viewer, issue_id: int) -> IssueSummary:

@@ -6,6 +6,7 @@ from typing import Any
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
 from crashes.selectors.decisions import list_decisions, list_similar
@@ -76,6 +77,7 @@ def issue_list(request: StaffRequest) -> HttpResponse:
         "next_url": address.url(cursor=page.next_cursor) if page.next_cursor else "",
         "any_issues": sum(counts.values()),
         "asked": str(address.query),
+        "file_query": urlencode({"q": str(address.query)}),
         "matching": address.count(counts),
         "may_triage": request.viewer.may(Scope.TRIAGE),
         "done_action": _done_action(request),

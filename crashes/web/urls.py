@@ -3,13 +3,15 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from crashes.web import decisions, intake, issues, privacy, reports, symbols, triage
+from crashes.web import decisions, intake, issue_export, issues, privacy, reports, symbols, triage
 from uxp_diag import converters  # noqa: F401  registers `sha256`
 
 urlpatterns = [
     path("", issues.issue_list, name="issue_list"),
     path("issues/", RedirectView.as_view(pattern_name="issue_list", query_string=True)),
     path("issues/<int:issue_id>/", issues.issue_detail, name="issue_detail"),
+    path("issues/export.csv", issue_export.issue_export, {"kind": "csv"}, name="issues_csv"),
+    path("issues/export.json", issue_export.issue_export, {"kind": "json"}, name="issues_json"),
     path("issues/bulk/", triage.bulk, name="issue_bulk"),
     path("issues/<int:issue_id>/act/", triage.act, name="issue_act"),
     path("issues/<int:issue_id>/comment/", triage.comment, name="issue_comment"),

@@ -1,5 +1,8 @@
 """The forms of triage: what they change, what they refuse, who may send them."""
 
+import csv
+import io
+import json
 import uuid
 
 import pytest
@@ -147,3 +150,22 @@ def test_forms_need_their_token(program):
     for path in (f"/issues/{issue.pk}/act/", "/issues/bulk/"):
         assert strict.post(path, {"action": "mute"}).status_code == 403
     assert states(issue) == ["open"]
+
+
+def test_a_list_is_a_file_without_formulas(program, client):
+    make_issue(program, signature='=HYPERLINK("x"), "y"', package="-com.a", report_count=7)
+    make_issue(program, signature="other", state="muted")
+    make_issue(make_program(), signature="not ours")
+
+    table = client.get("/issues/export.csv?q=is:open")
+    rows = list(csv.DictReader(io.StringIO(b"".join(table.streaming_content).decode())))
+    document = client.get("/issues/export.json?q=")
+    items = json.loads(b"".join(document.streaming_content))
+
+    assert [(row["signature"], row["package"], row["reports"]) for row in rows] == [
+        ('\'=HYPERLINK("x"), "y"', "'-com.a", "7")
+    ]
+    assert {item["signature"] for item in items} == {'=HYPERLINK("x"), "y"', "other"}
+    assert "sandbox" in table["Content-Security-Policy"]
+    assert client.get("/issues/export.csv?q=nokey:").status_code == 400
+    assert b"".join(client.get("/issues/export.json?q=zzz").streaming_content) == b"[]\n"
