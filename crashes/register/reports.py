@@ -226,6 +226,30 @@ OF_ISSUES = (
         ),
     ),
     Table(
+        "crashes.ProgramMechanism",
+        "how a program groups, and who chose it",
+        FOR_GOOD,
+        NO_PERSON,
+        (
+            kept("program_id mechanism changed_at", INNER),
+            kept("changed_by_name", STAFF),
+        ),
+    ),
+    Table(
+        "crashes.ProposedStack",
+        "stacks of a proposal: names of functions",
+        FOR_GOOD,
+        NO_PERSON,
+        (kept("id proposal content decision group opened_by", SUM),),
+    ),
+    Table(
+        "crashes.ProposedReport",
+        "row numbers of reports in a proposal; that of an erased report leads nowhere",
+        FOR_GOOD,
+        NO_PERSON,
+        (kept("id proposal report_pk opened_by", INNER),),
+    ),
+    Table(
         "crashes.SplitVariant",
         "stacks that a split means",
         COUNTED,
