@@ -306,6 +306,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
+        "ReleaseVerdict": ["promote", "hold", "halt", "insufficient_data"],
         "CrashKind": "crashes.stack.CrashKind",
         "FrameStatus": "crashes.stack.FrameStatus",
         "ReportState": ["received", "processing", "done", "quarantined"],

@@ -18,6 +18,13 @@ from crashes.api.export import ExportView
 from crashes.api.intake import IntakeView, QuarantinedView
 from crashes.api.issues import IssueListView, IssueView
 from crashes.api.raw import RawPayloadView
+from crashes.api.releases import (
+    ReleaseJudgeView,
+    ReleaseListView,
+    ReleaseVerdictView,
+    ReleaseView,
+    VitalQueryView,
+)
 from crashes.api.reports import ReportsView, ReportView
 from crashes.api.triage import (
     ActionUndoView,
@@ -53,6 +60,11 @@ urlpatterns = [
     path("issues/<int:issue_id>/resolve/", IssueResolveView.as_view()),
     path("issues/<int:issue_id>/similar/", SimilarIssuesView.as_view()),
     path("issues/<int:issue_id>/split/", IssueSplitView.as_view()),
+    path("releases/", ReleaseListView.as_view()),
+    path("releases/<int:release_id>/", ReleaseView.as_view()),
+    path("releases/<int:release_id>/judge/", ReleaseJudgeView.as_view()),
+    path("releases/<int:release_id>/verdict/", ReleaseVerdictView.as_view()),
+    path("vitals/query/", VitalQueryView.as_view()),
     path("reports/", ReportsView.as_view()),
     path("reports/batch/", ReportBatchView.as_view()),
     path("reports/<uuid:report_id>/", ReportView.as_view()),

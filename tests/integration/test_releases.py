@@ -19,11 +19,11 @@ from crashes.services.releasing import (
 )
 from crashes.services.verdicts import Verdict
 from devices.identity import luhn_digit
-from devices.models import Program, VitalSample
+from devices.models import Program, VitalCell, VitalSample
 from devices.services.rollups import roll_up_one_day
-from tests.factories import make_program, make_viewer
+from tests.factories import make_api_token, make_program, make_viewer
 from tests.integration.conftest import enrollment
-from uxp_diag.roles import Role
+from uxp_diag.roles import Role, Scope
 
 pytestmark = pytest.mark.django_db
 
@@ -189,3 +189,48 @@ def test_releases_of_other_programs_are_nobodys_business(halted):
     assert list_releases(viewer=stranger) == []
     with pytest.raises(Release.DoesNotExist):
         get_release(viewer=stranger, release_id=halted["V3.270"].id)
+
+
+def test_the_api_tells_verdicts_and_vitals_with_intervals(halted, client):
+    program = Program.objects.get()
+    reader = {"Authorization": f"Bearer {make_api_token(program, Scope.READ)}"}
+    manager = {"Authorization": f"Bearer {make_api_token(program, Scope.RELEASES, Scope.READ)}"}
+    release = f"/api/v1/releases/{halted['V3.270'].id}/"
+
+    listed = client.get("/api/v1/releases/", headers=reader).json()["results"]
+    verdict = client.get(f"{release}verdict/", headers=reader).json()
+
+    assert {row["os_build"]: row["verdict"] for row in listed}["V3.270"] == "halt"
+    assert client.get(release, headers=reader).json()["previous"] == "V3.210"
+    assert verdict["verdict"] == "halt"
+    assert "Nokia X30 5G" in verdict["reasons"][0]
+    assert {metric["metric"] for metric in verdict["metrics"]} == {"crash", "anr", "drain", "cold"}
+    body = json.dumps({"verdict": "hold", "reason": "looking"})
+    for headers, status in ((reader, 403), (manager, 200)):
+        answer = client.post(
+            f"{release}verdict/", body, content_type="application/json", headers=headers
+        )
+        assert answer.status_code == status
+    assert (answer.json()["verdict"], answer.json()["judged"]) == ("hold", "halt")
+    assert client.post(f"{release}judge/", headers=manager).status_code == 202
+
+    address = "/api/v1/vitals/query/?metric=drain_screen_off&days=60&group="
+    by_model = client.get(f"{address}model", headers=reader).json()["results"]
+    by_build = client.get(f"{address}os_build&q=os_build:V3.270", headers=reader).json()
+    by_country = client.get(f"{address}mcc,model,os_build", headers=reader).json()["results"]
+
+    assert [row["group"]["model"] for row in by_model] == ["HMD Fusion", "Nokia X30 5G"]
+    for row in by_model:
+        assert row["low"] < row["value"] < row["high"]
+        assert row["devices"] == 40
+    assert [row["group"] for row in by_build["results"]] == [{"os_build": "V3.270"}]
+    assert by_build["results"][0]["value"] > 1.5 * by_model[0]["value"]
+    assert all(row["state"] == "ok" for row in by_country)
+    VitalCell.objects.update(devices=9)
+    for row in client.get(f"{address}model", headers=reader).json()["results"]:
+        assert (row["state"], row["value"], row["devices"]) == ("not_enough_data", None, None)
+    for wrong, code in (("metric=x", "bad_vital"), ("metric=wakeups&group=imei", "bad_group"),
+                        ("metric=wakeups&q=kind:anr", "bad_query"),
+                        ("metric=wakeups&days=0", "bad_limit")):  # fmt: skip
+        answer = client.get(f"/api/v1/vitals/query/?{wrong}", headers=reader)
+        assert (answer.status_code, answer.json()["code"]) == (400, code)

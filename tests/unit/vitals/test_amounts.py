@@ -19,6 +19,10 @@ def cell(*readings):
     return made
 
 
+def value_of(item, vital):
+    return item.estimate(vital).value
+
+
 def device_day(**counters):
     day = DeviceDay()
     content = {
@@ -36,7 +40,7 @@ def test_a_day_gives_every_vital_that_it_measured_and_no_other():
 
     read_all(DEVICE_VITALS, device_day(), amounts)
 
-    values = {key: item.estimate(DEVICE_VITALS[key]).value for key, item in amounts.items()}
+    values = {key: value_of(item, DEVICE_VITALS[key]) for key, item in amounts.items()}
     assert values == pytest.approx(
         {
             "crash_rate": 1000, "crash_free_days": 0, "crash_free_hours": 0, "anr_rate": 0,
@@ -53,7 +57,7 @@ def test_the_days_of_an_app_are_apart_by_version():
 
     read_all(APP_VITALS, day.apps["a", 4], amounts)
 
-    assert amounts["cold_start_ms"].estimate(APP_VITALS["cold_start_ms"]).value == 100
+    assert value_of(amounts["cold_start_ms"], APP_VITALS["cold_start_ms"]) == 100
     assert set(day.apps) == {("a", 3), ("a", 4)}
 
 
