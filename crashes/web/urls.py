@@ -3,7 +3,17 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from crashes.web import decisions, intake, issue_export, issues, privacy, reports, symbols, triage
+from crashes.web import (
+    decisions,
+    intake,
+    issue_export,
+    issues,
+    privacy,
+    releases,
+    reports,
+    symbols,
+    triage,
+)
 from uxp_diag import converters  # noqa: F401  registers `sha256`
 
 urlpatterns = [
@@ -32,5 +42,10 @@ urlpatterns = [
     path("privacy/", privacy.privacy, name="privacy"),
     path("privacy/audit/", privacy.audit, name="audit"),
     path("intake/", intake.intake, name="intake"),
+    path("models/", releases.model_list, name="model_list"),
+    path("releases/", releases.release_list, name="release_list"),
+    path("releases/<int:release_id>/", releases.release_detail, name="release_detail"),
+    path("releases/<int:release_id>/decide/", releases.release_decide, name="release_decide"),
+    path("vitals/", releases.vital_page, name="vitals"),
     path("symbols/", symbols.debug_file_list, name="debug_file_list"),
 ]

@@ -21,7 +21,7 @@ from crashes.services.verdicts import Verdict
 from devices.identity import luhn_digit
 from devices.models import Program, VitalCell, VitalSample
 from devices.services.rollups import roll_up_one_day
-from tests.factories import make_api_token, make_program, make_viewer
+from tests.factories import make_api_token, make_program, make_user, make_viewer
 from tests.integration.conftest import enrollment
 from uxp_diag.roles import Role, Scope
 
@@ -206,11 +206,10 @@ def test_the_api_tells_verdicts_and_vitals_with_intervals(halted, client):
     assert "Nokia X30 5G" in verdict["reasons"][0]
     assert {metric["metric"] for metric in verdict["metrics"]} == {"crash", "anr", "drain", "cold"}
     body = json.dumps({"verdict": "hold", "reason": "looking"})
-    for headers, status in ((reader, 403), (manager, 200)):
-        answer = client.post(
-            f"{release}verdict/", body, content_type="application/json", headers=headers
-        )
-        assert answer.status_code == status
+    decide = {"content_type": "application/json"}
+    refused = client.post(f"{release}verdict/", body, headers=reader, **decide)
+    answer = client.post(f"{release}verdict/", body, headers=manager, **decide)
+    assert (refused.status_code, answer.status_code) == (403, 200)
     assert (answer.json()["verdict"], answer.json()["judged"]) == ("hold", "halt")
     assert client.post(f"{release}judge/", headers=manager).status_code == 202
 
@@ -234,3 +233,27 @@ def test_the_api_tells_verdicts_and_vitals_with_intervals(halted, client):
                         ("metric=wakeups&days=0", "bad_limit")):  # fmt: skip
         answer = client.get(f"/api/v1/vitals/query/?{wrong}", headers=reader)
         assert (answer.status_code, answer.json()["code"]) == (400, code)
+
+
+def test_the_pages_show_the_verdict_its_reason_and_every_slice(halted, client):
+    client.force_login(make_user(Role.RELEASE_MANAGER, programs=[Program.objects.get()]))
+    address = f"/releases/{halted['V3.270'].id}/"
+
+    listed, detail = client.get("/releases/"), client.get(address)
+    models, vitals = client.get("/models/"), client.get("/vitals/?metric=drain_screen_off")
+
+    for answer in (listed, detail, models, vitals):
+        assert answer.status_code == 200
+        assert " style=" not in answer.content.decode()
+    assert "verdict-halt" in listed.content.decode()
+    assert halted["V3.270"].reasons[0] in detail.content.decode()
+    assert "verdict-halt" in models.content.decode()
+    assert "Nokia X30 5G" in vitals.content.decode()
+    assert '<path class="band"' in vitals.content.decode()
+
+    client.post(f"{address}decide/", {"verdict": "promote", "reason": "<b>known</b>"})
+    decided = client.get(address).content.decode()
+    assert "&lt;b&gt;known&lt;/b&gt;" in decided
+    assert "Judged it is: Halt" in decided
+    client.post(f"{address}decide/", {"verdict": "promote", "reason": ""})
+    assert VerdictOverride.objects.count() == 1

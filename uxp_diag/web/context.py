@@ -29,6 +29,9 @@ class Place:
 
 PLACES = (
     Place("Issues", "issue_list", Scope.READ, ("/issues/", "/reports/")),
+    Place("Releases", "release_list", Scope.READ, ("/releases/",)),
+    Place("Models", "model_list", Scope.READ, ("/models/",)),
+    Place("Vitals", "vitals", Scope.READ, ("/vitals/",)),
     Place("Intake", "intake", Scope.READ, ("/intake/",)),
     Place("Symbols", "debug_file_list", Scope.READ, ("/symbols/",)),
     Place("Privacy", "privacy", Scope.PRIVACY, ("/privacy/",), Scope.ADMIN),
