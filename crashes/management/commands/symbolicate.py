@@ -44,11 +44,13 @@ class Command(BaseCommand):
         )
         parser.add_argument("--program", type=int, default=1, help="whose store to ask")
         parser.add_argument("--json", action="store_true", help="frames as JSON lines")
-        parser.add_argument("file", metavar="FILE", help="the dump; - is stdin")
+        parser.add_argument("file", metavar="FILE", nargs="?", help="the dump; - is stdin")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Read, name, print."""
         del args
+        if options["file"] is None:  # `--debug-files DIR FILE`: the option took the file as well
+            *options["debug_files"], options["file"] = options["debug_files"] or ["-"]
         payload = _read(options["file"])
         with ExitStack() as stack:
             finder: DebugFileFinder
