@@ -5,6 +5,7 @@ from django.views.generic import RedirectView
 
 from crashes.web import (
     decisions,
+    grouping,
     intake,
     issue_export,
     issues,
@@ -47,5 +48,7 @@ urlpatterns = [
     path("releases/<int:release_id>/", releases.release_detail, name="release_detail"),
     path("releases/<int:release_id>/decide/", releases.release_decide, name="release_decide"),
     path("vitals/", releases.vital_page, name="vitals"),
+    path("settings/grouping/", grouping.grouping, name="grouping"),
+    path("settings/grouping/<int:proposal_id>/apply/", grouping.apply, name="grouping_apply"),
     path("symbols/", symbols.debug_file_list, name="debug_file_list"),
 ]

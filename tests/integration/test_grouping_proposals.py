@@ -341,3 +341,33 @@ def test_the_commands_write_a_proposal_and_apply_it(fleet):
         call_command("apply_grouping", str(summary["proposal"]), by="Ada")
     with pytest.raises(CommandError):
         call_command("apply_grouping", "999999", by="Ada")
+
+
+def test_the_page_shows_a_proposal_and_applies_it(fleet):
+    issue = fleet.send("a", count=2)
+    fleet.send("a1")
+    proposal = propose(fleet, "strict")
+    client = client_for(Role.TRIAGER, fleet.program)
+
+    before = client.get(reverse("grouping"))
+    answer = client.post(reverse("grouping_apply", args=[proposal.pk]))
+    moving = client.get(reverse("grouping"))
+    call_command("work", once=True)
+    after = client.get(reverse("grouping"))
+
+    assert reverse("issue_detail", args=[issue.pk]) in before.text
+    assert "1 would split" in before.text
+    assert answer.url == reverse("grouping")
+    assert "3 to go" in moving.text
+    assert "3 reports moved" in after.text
+    assert issues() == shadow(fleet, "strict")
+
+
+def test_who_may_not_triage_applies_nothing(fleet):
+    fleet.send("a")
+    proposal = propose(fleet, "strict")
+    url = reverse("grouping_apply", args=[proposal.pk])
+
+    assert client_for(Role.VIEWER, fleet.program).post(url).status_code == 403
+    assert client_for(Role.TRIAGER, Fleet().program).post(url).status_code == 404
+    assert GroupingProposal.objects.get().state == "ready"

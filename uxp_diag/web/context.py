@@ -34,6 +34,7 @@ PLACES = (
     Place("Vitals", "vitals", Scope.READ, ("/vitals/",)),
     Place("Intake", "intake", Scope.READ, ("/intake/",)),
     Place("Symbols", "debug_file_list", Scope.READ, ("/symbols/",)),
+    Place("Grouping", "grouping", Scope.TRIAGE, ("/settings/grouping/",)),
     Place("Privacy", "privacy", Scope.PRIVACY, ("/privacy/",), Scope.ADMIN),
 )
 
