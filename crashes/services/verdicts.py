@@ -85,7 +85,9 @@ def decide(
         verdict, reasons = Verdict.INSUFFICIENT_DATA, missing
     else:
         verdict = Verdict.PROMOTE
-        reasons = ["No metric is worse than on the builds before, anywhere in the fleet."]
+        reasons = [
+            "No metric is found to be worse than on the builds before, in any slice that could be judged."
+        ]
     return Judgement(
         verdict,
         reasons,

@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, ProgrammingError
 from django.utils import timezone
 
 from crashes.services.erasing import erase_waiting
@@ -34,6 +35,8 @@ class Command(BaseCommand):
                 raise CommandError(f"{text} is no device id.") from None
             except UnknownDevice:
                 raise CommandError(f"There is no device {text}.") from None
+            except (OperationalError, ProgrammingError) as problem:
+                raise CommandError(f"The database cannot be used: {problem}") from problem
             record_command(Action.ERASURE, subject=str(request_id), count=1, now=timezone.now())
             while True:
                 found = find_erasure(request_id)
