@@ -5,11 +5,15 @@ from django.db import models
 
 
 class Release(models.Model):
-    """An OS build, since a device first told of it. `previous` is what its models ran before."""
+    """An OS build, since a device first told of it. `previous` is what its models ran before.
+
+    `discovered_at` is when this platform first knew of it, which may be long after `first_seen`.
+    """
 
     program_id = models.BigIntegerField()
     os_build = models.CharField(max_length=100)
     first_seen = models.DateField()
+    discovered_at = models.DateTimeField()
     previous = models.ForeignKey("self", models.SET_NULL, null=True, related_name="+")
     asked_at = models.DateTimeField(null=True)
 

@@ -302,7 +302,7 @@ OF_RELEASES = (
         "builds that are shipped to phones",
         FOR_GOOD,
         NO_PERSON,
-        (kept("id program_id os_build previous first_seen asked_at", SUM),),
+        (kept("id program_id os_build previous first_seen discovered_at asked_at", SUM),),
     ),
     Table(
         "crashes.VerdictSnapshot",

@@ -37,7 +37,8 @@ class Devices:
 class DeviceDays:
     """One entry per uploaded device-day.
 
-    `days_since_update` is -1 on the old version. `drain_pct_h` is battery percent per hour of
+    `days_since_update` is -1 on the old version. `crashes` and `anrs` are nan where the device
+    does not count them, which is not zero. `drain_pct_h` is battery percent per hour of
     discharge, nan if it was never discharging; `cold_ms` the geometric mean of the cold starts,
     nan without one.
     """

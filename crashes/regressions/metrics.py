@@ -137,8 +137,9 @@ def _anrs(days: DeviceDays) -> _Measured:
 
 
 def _count(count: Floats, days: DeviceDays) -> _Measured:
-    hours = days.usage_hours
-    return np.minimum(count, _MOST_PER_DAY), hours, np.zeros(len(count)), hours > 0
+    hours, is_counted = days.usage_hours, np.isfinite(count)
+    value = np.minimum(np.where(is_counted, count, 0.0), _MOST_PER_DAY)
+    return value, hours, np.zeros(len(count)), is_counted & (hours > 0)
 
 
 def _drain(days: DeviceDays) -> _Measured:

@@ -9,7 +9,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -45,15 +45,23 @@ def find_day_zero(rows: Iterable[DeviceDayRow], os_build: str) -> date | None:
     return min((day for day, count in counts.items() if count >= LEAST_DEVICES), default=None)
 
 
-def assemble(rows: Sequence[DeviceDayRow], os_build: str, day_zero: date) -> ReleaseFleet:
-    """The fleet of a release. `rows` are ordered by device, then day."""
+def assemble(
+    rows: Sequence[DeviceDayRow], os_build: str, day_zero: date, *, backlog_until: datetime
+) -> ReleaseFleet:
+    """The fleet of a release. `rows` are ordered by device, then day.
+
+    A row is known from the day on which it came: so a look that was taken stays as it was, and the
+    engine's budget of false alarms for all looks holds. What came until `backlog_until` is the
+    past of a release that is judged for the first time; it counts as if each day had been told of
+    on the next one.
+    """
     first, last = (day_zero + timedelta(days=it) for it in (-DAYS_BEFORE, DAYS_AFTER))
     rows = [row for row in rows if first <= row.day <= last]
     models, oses, countries = _Numbers(), _Numbers(), _Numbers()
     devices: dict[str, list[int]] = {"model": [], "os": [], "country": []}
     columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
     own: set[str] = set()
-    last_day = day_zero
+    rollout, last_day = _Rollout(day_zero, backlog_until), day_zero
     for _, group in groupby(rows, key=lambda row: row.device_id):
         days = list(group)
         before = [row for row in days if row.day < day_zero]
@@ -65,7 +73,7 @@ def assemble(rows: Sequence[DeviceDayRow], os_build: str, day_zero: date) -> Rel
         devices["os"].append(oses.of(base.os_version))
         devices["country"].append(countries.of(base.mcc))
         for row in kept:
-            _add(columns, row, number, day_zero, updated if row.os_build == os_build else None)
+            _add(columns, row, number, rollout, updated if row.os_build == os_build else None)
             last_day = max(last_day, row.day)
         if updated is not None:
             own.add(base.model)
@@ -91,31 +99,46 @@ _EMPTY_DEVICES = {name: np.array([], dtype=int) for name in ("model", "os", "cou
 _EMPTY_DAYS = {name: np.array([], dtype=float) for name in _COLUMNS}
 
 
+@dataclass(frozen=True, slots=True)
+class _Rollout:
+    day_zero: date
+    backlog_until: datetime
+
+    def arrival_day(self, row: DeviceDayRow) -> int:
+        """The day of the rollout from which on a row is known."""
+        day = (row.day - self.day_zero).days
+        if row.received_at <= self.backlog_until:
+            return day + 1
+        return max(day, (row.received_at.astimezone(UTC).date() - self.day_zero).days)
+
+
 def _add(
     columns: dict[str, list[Any]],
     row: DeviceDayRow,
     device: int,
-    day_zero: date,
+    rollout: _Rollout,
     updated: date | None,
 ) -> None:
     facts = row.facts
-    cold, drain = facts.cold_start_typical_ms, facts.drain_pct_h
-    day = (row.day - day_zero).days
     values = (
         device,
-        day,
+        (row.day - rollout.day_zero).days,
         updated is not None,
         -1 if updated is None else (row.day - updated).days,
-        day + 1,  # what is known is decided by the moment up to which samples were read
+        rollout.arrival_day(row),
         facts.use_hours,
-        facts.crashes or 0.0,
-        facts.total("anrs") or 0.0,
-        math.nan if drain is None else drain,
-        math.nan if cold is None else cold,
+        _or_nan(facts.crashes),
+        _or_nan(facts.total("anrs")),
+        _or_nan(facts.drain_pct_h),
+        _or_nan(facts.cold_start_typical_ms),
         len(facts.cold_start_ms),
     )
     for name, value in zip(_COLUMNS, values, strict=True):
         columns[name].append(value)
+
+
+def _or_nan(measured: float | None) -> float:
+    return math.nan if measured is None else measured
 
 
 class _Numbers:

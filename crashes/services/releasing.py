@@ -30,31 +30,45 @@ from uxp_diag.viewer import Viewer
 
 logger = logging.getLogger(__name__)
 
-ENGINE_VERSION = f"{JUDGING_VERSION}+rules1"
+ENGINE_VERSION = f"{JUDGING_VERSION}+rules2"
 FOLLOWED = timedelta(days=60)
+BACKLOG = timedelta(days=1)
+"""What comes until so long after a release was discovered is its past, not a new look at it."""
 _AGAIN = timedelta(days=1)
 _SOONEST = timedelta(seconds=30)
 _GROWN = 1.1
 
 
-def discover_releases() -> int:
-    """Add a release for every build that is new, and its predecessor; how many were added."""
+def discover_releases(*, now: datetime) -> int:
+    """Add a release for every build that is new, and its predecessor; how many were added.
+
+    Samples come late and in any order: where an earlier day turns up, the release begins there.
+    """
     known = {(release.program_id, release.os_build): release for release in Release.objects.all()}
-    builds = [build for build in list_builds() if (build.program_id, build.os_build) not in known]
-    for build in sorted(builds, key=lambda it: (it.first_seen, it.os_build)):
+    added = 0
+    for build in sorted(list_builds(), key=lambda it: (it.first_seen, it.os_build)):
+        release = known.get((build.program_id, build.os_build))
+        if release is not None and release.first_seen <= build.first_seen:
+            continue
         before = known.get((build.program_id, build_before(build)))
-        release, _ = Release.objects.get_or_create(
+        release, is_new = Release.objects.update_or_create(
             program_id=build.program_id,
             os_build=build.os_build,
             defaults={"first_seen": build.first_seen, "previous": before},
+            create_defaults={
+                "first_seen": build.first_seen,
+                "previous": before,
+                "discovered_at": now,
+            },
         )
         known[build.program_id, build.os_build] = release
-    return len(builds)
+        added += is_new
+    return added
 
 
 def judge_due(*, now: datetime) -> int:
     """Find new releases and judge those that are due; how many were judged."""
-    discover_releases()
+    discover_releases(now=now)
     due: dict[int, list[Release]] = defaultdict(list)
     for release in Release.objects.filter(first_seen__gte=(now - FOLLOWED).date()):
         if _is_due(release, now):
@@ -86,7 +100,8 @@ def judge_releases(
     read = list_device_days(program_id=program_id, first=first, last=now.date(), received_until=now)
     made = []
     for release in releases:
-        judged = _judge(release.os_build, read.rows)
+        backlog_until = min(release.discovered_at + BACKLOG, now)
+        judged = _judge(release.os_build, read.rows, backlog_until=backlog_until)
         made.append(
             VerdictSnapshot.objects.create(
                 release=release,
@@ -100,6 +115,7 @@ def judge_releases(
                     "last_day": now.date().isoformat(),
                     "day_zero": judged.day_zero and judged.day_zero.isoformat(),
                     "received_until": now.isoformat(),
+                    "backlog_until": backlog_until.isoformat(),
                     "device_days": len(read.rows),
                     "share_of_devices": round(read.share, 4),
                     "samples_rolled_up": samples,
@@ -121,7 +137,12 @@ def judge_again(snapshot: VerdictSnapshot) -> tuple[Judgement, str]:
         last=date.fromisoformat(inputs["last_day"]),
         received_until=datetime.fromisoformat(inputs["received_until"]),
     )
-    judged = _judge(snapshot.release.os_build, read.rows)
+    backlog_until = inputs.get("backlog_until", inputs["received_until"])
+    judged = _judge(
+        snapshot.release.os_build,
+        read.rows,
+        backlog_until=datetime.fromisoformat(backlog_until),
+    )
     return judged.judgement, judged.rows_hash
 
 
@@ -132,7 +153,7 @@ class _Judged:
     rows_hash: str
 
 
-def _judge(os_build: str, rows: Sequence[DeviceDayRow]) -> _Judged:
+def _judge(os_build: str, rows: Sequence[DeviceDayRow], *, backlog_until: datetime) -> _Judged:
     day_zero = find_day_zero(rows, os_build)
     if day_zero is None:
         sentence = f"Not yet on {LEAST_DEVICES} devices that sent vitals on the same day."
@@ -142,7 +163,8 @@ def _judge(os_build: str, rows: Sequence[DeviceDayRow]) -> _Judged:
         sentence = "The build was there before the first vitals: there is nothing to compare with."
         return _Judged(nothing_to_compare(sentence), day_zero, "")
     last = day_zero + timedelta(days=DAYS_AFTER)
-    release = assemble([row for row in rows if row.day <= last], os_build, day_zero)
+    rows = [row for row in rows if row.day <= last]
+    release = assemble(rows, os_build, day_zero, backlog_until=backlog_until)
     judgement = decide(release, judge(release.fleet), list(measure(release)), os_build=os_build)
     return _Judged(judgement, day_zero, release.rows_hash)
 

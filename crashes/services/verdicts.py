@@ -1,7 +1,8 @@
 """From alerts and effects to a verdict with its reasons in words.
 
 * halt: an alert whose effect is beyond the metric's serious gate, or beyond half of it and on at
-  least half of the devices that have the build;
+  least half of the devices that have the build; and whose interval, as low as it reaches, is still
+  beyond a quarter of the gate: what may as well be a trifle is no reason to stop a rollout;
 * hold: any other alert;
 * insufficient_data: no alert, and some metric lacks the exposure to say so;
 * promote: no alert, and every metric has its exposure.
@@ -23,7 +24,7 @@ LEAST_NEW_DAYS = 300
 LEAST_OLD_DAYS = 150
 """Settled device-days on the build, and device-days on the old builds since the rollout began."""
 
-_MANY = 0.5
+_MANY, _SURELY = 0.5, 0.25
 
 
 class Verdict(StrEnum):
@@ -114,7 +115,10 @@ def _part_of_devices(release: ReleaseFleet, alert: Alert) -> float:
 
 
 def _is_serious(release: ReleaseFleet, alert: Alert) -> bool:
-    beyond = (alert.effect - 1) / JUDGED[alert.metric].serious
+    serious = JUDGED[alert.metric].serious
+    if alert.low - 1 < _SURELY * serious:
+        return False
+    beyond = (alert.effect - 1) / serious
     return beyond >= 1 or (beyond >= _MANY and _part_of_devices(release, alert) >= _MANY)
 
 

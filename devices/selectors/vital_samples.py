@@ -45,7 +45,10 @@ def hours_of(row: VitalSample) -> float:
 
 @dataclass(frozen=True, slots=True)
 class DeviceDayRow:
-    """One device and day, with the software that it ended the day on. None: not measured."""
+    """One device and day, with the software that it ended the day on. None: not measured.
+
+    `received_at` is the moment at which the last of its samples came.
+    """
 
     device_id: uuid.UUID
     day: date
@@ -53,6 +56,7 @@ class DeviceDayRow:
     os_version: str
     os_build: str
     mcc: str
+    received_at: datetime
     facts: DeviceDay
 
 
@@ -84,12 +88,11 @@ def list_device_days(
 def _device_days(samples: Iterator[VitalSample]) -> Iterator[DeviceDayRow]:
     by_day = groupby(samples, key=lambda row: (row.device_id, day_of(row.interval_end)))
     for (device_id, day), rows in by_day:
-        facts, last = DeviceDay(), None
-        for row in rows:
+        facts, of_day = DeviceDay(), list(rows)
+        for row in of_day:
             facts.add(content_of_row(row), hours=hours_of(row))
-            last = row
-        if last is not None:
-            yield DeviceDayRow(
-                device_id, day, last.model, last.os_version, last.os_build, last.mcc,
-                facts,
-            )  # fmt: skip
+        last, received_at = of_day[-1], max(row.received_at for row in of_day)
+        yield DeviceDayRow(
+            device_id, day, last.model, last.os_version, last.os_build, last.mcc, received_at,
+            facts,
+        )  # fmt: skip
