@@ -59,6 +59,7 @@ class PayloadFormat(StrEnum):
     KERNEL_LOG = "kernel_log"
     MINIDUMP = "minidump"
     MICRODUMP = "microdump"
+    CORE = "core"
     ACRA_JSON = "acra_json"
     SENTRY_EVENT = "sentry_event"
     LOGCAT = "logcat"

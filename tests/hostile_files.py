@@ -17,6 +17,7 @@ from pathlib import Path
 
 from crashes.formats.registry import SUPPORTED
 from crashes.stack import PayloadFormat
+from tests.hostile_cores import hostile_cores
 from tests.unit.formats.minidump_writer import (
     LINUX,
     WrittenDump,
@@ -53,14 +54,17 @@ class HostileFile:
 
 def hostile_files() -> list[HostileFile]:
     """All of them; the bytes are made when they are asked for."""
-    return [*_texts(), *_json(), *_protobufs(), *_minidumps(), *_archives(), *_bombs(), *_elfs(),
+    return [*_texts(), *_json(), *_protobufs(), *_minidumps(), *_cores(), *_archives(), *_bombs(), *_elfs(),
             *_symbol_texts()]  # fmt: skip
 
 
 # --- Text --------------------------------------------------------------------------------------
 
 _TEXT_FORMATS = tuple(
-    sorted(SUPPORTED - {PayloadFormat.MINIDUMP, PayloadFormat.TOMBSTONE_PROTO}, key=str)
+    sorted(
+        SUPPORTED - {PayloadFormat.MINIDUMP, PayloadFormat.CORE, PayloadFormat.TOMBSTONE_PROTO},
+        key=str,
+    )
 )
 _OPENINGS = {
     PayloadFormat.JAVA_STACKTRACE: "java.lang.Error: x\n\tat a.b.c(D.java:1)\n",
@@ -234,6 +238,14 @@ def _minidumps() -> Iterator[HostileFile]:
         "four thousand million streams", PayloadFormat.MINIDUMP,
         lambda: struct.pack("<4sIIIIIQ", b"MDMP", 0xA793, 0xFFFFFFFF, 32, 0, 0, 0) + bytes(4 * _MIB),
     )  # fmt: skip
+
+
+# --- Core files --------------------------------------------------------------------------------
+
+
+def _cores() -> Iterator[HostileFile]:
+    for name, make in hostile_cores():
+        yield _payload(name, PayloadFormat.CORE, make)
 
 
 # --- Archives and compression ------------------------------------------------------------------

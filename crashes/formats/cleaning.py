@@ -1,7 +1,7 @@
 """A payload as it may be kept: reduced to what is needed, and scrubbed.
 
     text                  tokens (`devices.scrubbing`)
-    minidump              equal length, so that every offset stays true; not in its tables
+    minidump, core        equal length, so that every offset stays true; not in their tables
     protobuf tombstone    equal length, in its texts alone
     gzip                  unpacked; what is kept is packed anyway
     envelope of Sentry    every item by itself, with its new length
@@ -20,14 +20,16 @@ from typing import Any
 
 import msgspec
 
+from crashes.formats.core_file import is_core
+from crashes.formats.core_reduction import core_structure, scrubbed_core
 from crashes.formats.errors import MalformedPayload
-from crashes.formats.minidump_structure import keep_structure
+from crashes.formats.minidump_structure import keep_spans, keep_structure
 from crashes.formats.reduction import reduced
 from crashes.formats.tombstone_text_fields import scrub_text_fields
 from crashes.stack import PayloadFormat
 from devices.scrubbing import scrub_binary, scrub_text, scrub_values
 
-_BINARY = frozenset({PayloadFormat.MINIDUMP})
+_BINARY = frozenset({PayloadFormat.MINIDUMP, PayloadFormat.CORE})
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _MAX_BYTES = 192 << 20
 _MAX_ENTRIES = 20_000
@@ -129,10 +131,16 @@ class Cleaner:
 
 
 def _clean_binary(payload: bytes) -> bytes:
+    if is_core(payload):
+        clean = scrubbed_core(payload, _clean_words)
+        return keep_spans(payload, clean, _has_text, core_structure(payload))
     if not payload.startswith(b"MDMP"):
         return scrub_binary(payload).data
-    clean = scrub_binary(payload, numbers_every=_WORD_BYTES).data
-    return keep_structure(payload, clean, _has_text)
+    return keep_structure(payload, _clean_words(payload), _has_text)
+
+
+def _clean_words(data: bytes) -> bytes:
+    return scrub_binary(data, numbers_every=_WORD_BYTES).data
 
 
 def _has_text(data: bytes) -> bool:

@@ -9,7 +9,7 @@ Names (of modules, of threads) and memory lie elsewhere in the file and are no p
 """
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from crashes.formats.reduction import minidump_items, minidump_streams
 
@@ -34,10 +34,20 @@ def keep_structure(payload: bytes, clean: bytes, has_text: Callable[[bytes], boo
 
     `clean` is as long as `payload`; `has_text` says whether bytes hold text that has to go.
     """
+    return keep_spans(payload, clean, has_text, _structure(payload))
+
+
+def keep_spans(
+    payload: bytes,
+    clean: bytes,
+    has_text: Callable[[bytes], bool],
+    spans: Iterable[tuple[int, int]],
+) -> bytes:
+    """The clean bytes with those at `spans` (place, size) as they were."""
     if clean is payload:
         return payload
     result = bytearray(clean)
-    for start, size in _structure(payload):
+    for start, size in spans:
         before = payload[start : start + size]
         if clean[start : start + size] != before and not has_text(before):
             result[start : start + size] = before

@@ -6,6 +6,7 @@ ours reads are taken out whole, whatever is in them:
     tombstone text    the rows below `memory near`, `code around` and `open files`; the heads stay
     tombstone proto   the bytes of memory dumps, the paths of open files
     minidump          the environment; memory that is no thread's stack and not around an instruction
+    core file         all but stacks, registers and the headers of binaries (`core_reduction`)
     log buffers       stay: their text is scrubbed like any other
 
 Text loses lines; in binary the bytes become zeros, so that every offset stays true.
@@ -15,6 +16,8 @@ import re
 import struct
 from collections.abc import Iterator, Sequence
 
+from crashes.formats.core_file import is_core
+from crashes.formats.core_reduction import reduced_core
 from crashes.stack import PayloadFormat
 
 CUT = b"    (cut)"
@@ -29,6 +32,8 @@ def reduced(payload_format: PayloadFormat, payload: bytes) -> bytes:
     """The payload without the parts that are private and not needed. Never raises for damage."""
     if payload.startswith(b"MDMP"):
         return _reduced_minidump(payload)
+    if is_core(payload):
+        return reduced_core(payload)
     if payload_format is PayloadFormat.TOMBSTONE_PROTO:
         return _reduced_proto(payload)
     if b"memory near" in payload or b"code around" in payload or b"open files:" in payload:

@@ -11,6 +11,7 @@ import re
 from crashes.formats import batterystats, dropbox_header
 from crashes.formats.anr_threads import thread_header
 from crashes.formats.bugreport_text import is_bugreport
+from crashes.formats.core_file import is_core
 from crashes.formats.exception_chain import call_of, is_sure_title, is_title
 from crashes.formats.kernel_log.console import is_pstore_header, is_stamped
 from crashes.formats.kernel_log.report import topic_of
@@ -44,6 +45,8 @@ def sniff(payload: bytes) -> PayloadFormat | None:
     """The format that `payload` most surely has, or None when it looks like none."""
     if payload.startswith(_MINIDUMP_MAGICS):
         return PayloadFormat.MINIDUMP
+    if is_core(payload):
+        return PayloadFormat.CORE
     if is_bugreport(payload):
         return PayloadFormat.BUGREPORT
     if is_tombstone_proto(payload):

@@ -45,6 +45,7 @@ _RANKS = {
     PayloadFormat.TOMBSTONE_PROTO: 9,
     PayloadFormat.TOMBSTONE_TEXT: 8,
     PayloadFormat.MINIDUMP: 7,
+    PayloadFormat.CORE: 7,
     PayloadFormat.SENTRY_EVENT: 6,  # other threads, and which mapping file belongs to it
     PayloadFormat.DROPBOX: 5,  # one stack, and the system's facts about the process
     PayloadFormat.MICRODUMP: 4,

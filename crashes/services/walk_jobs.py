@@ -10,7 +10,7 @@ import mmap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from crashes.formats import microdump, minidump
+from crashes.formats import core_file, microdump, minidump
 from crashes.formats.tombstone_parts import inflated
 from crashes.stack import Module, PayloadFormat, to_json
 from crashes.symbolication.unwind import UnwindTable
@@ -18,6 +18,7 @@ from crashes.symbolication.unwind import UnwindTable
 _WALKERS = {
     PayloadFormat.MINIDUMP: minidump.parse_with_tables,
     PayloadFormat.MICRODUMP: microdump.parse_with_tables,
+    PayloadFormat.CORE: core_file.parse_with_tables,
 }
 WALKED_FORMATS = frozenset(_WALKERS)
 """The formats whose stacks are walked here: those that bring stack memory."""

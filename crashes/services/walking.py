@@ -1,4 +1,4 @@
-"""Stacks of minidumps and microdumps, walked with the unwind tables of known debug files.
+"""Stacks of minidumps, microdumps and core files, walked with the unwind tables of known debug files.
 
 The first reading of a dump walks by frame pointers and guesses. Where a debug file of one of its
 modules tells how functions unwind, the dump is read once more with that, in the sandbox.

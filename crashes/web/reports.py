@@ -38,7 +38,7 @@ from uxp_diag.roles import Scope
 from uxp_diag.web.downloads import attachment
 
 _SHOWN_BYTES = 512 * 1024
-_BINARY_FORMATS = {PayloadFormat.TOMBSTONE_PROTO, PayloadFormat.MINIDUMP}
+_BINARY_FORMATS = {PayloadFormat.TOMBSTONE_PROTO, PayloadFormat.MINIDUMP, PayloadFormat.CORE}
 
 
 @require_safe

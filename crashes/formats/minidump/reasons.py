@@ -6,11 +6,11 @@ NTSTATUS and parameters (winnt.h); on Apple's systems a Mach exception with its 
 blanks included, since crash tools compare it.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from crashes.formats.minidump.streams import ExceptionRecord
+from crashes.formats.signals import CODES, SIGNALS
 
 _REQUESTED = 0xFFFFFFFF
 
@@ -72,48 +72,19 @@ def reason_of(record: ExceptionRecord, system: System | None) -> Reason:
 
 # --- Signals ---------------------------------------------------------------------------------
 
-_SIGNALS = dict(
-    enumerate(
-        (
-            "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE",
-            "SIGKILL", "SIGUSR1", "SIGSEGV", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM",
-            "SIGSTKFLT", "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU",
-            "SIGURG", "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO",
-            "SIGPWR", "SIGSYS",
-        ),
-        start=1,
-    )
-)  # fmt: skip
-_CODES: Mapping[str, tuple[str, ...]] = {
-    "SIGILL": (
-        "ILL_ILLOPC", "ILL_ILLOPN", "ILL_ILLADR", "ILL_ILLTRP", "ILL_PRVOPC", "ILL_PRVREG",
-        "ILL_COPROC", "ILL_BADSTK",
-    ),
-    "SIGBUS": ("BUS_ADRALN", "BUS_ADRERR", "BUS_OBJERR", "BUS_MCEERR_AR", "BUS_MCEERR_AO"),
-    "SIGFPE": (
-        "FPE_INTDIV", "FPE_INTOVF", "FPE_FLTDIV", "FPE_FLTOVF", "FPE_FLTUND", "FPE_FLTRES",
-        "FPE_FLTINV", "FPE_FLTSUB",
-    ),
-    "SIGSEGV": (
-        "SEGV_MAPERR", "SEGV_ACCERR", "SEGV_BNDERR", "SEGV_PKUERR", "SEGV_ACCADI", "SEGV_ADIDERR",
-        "SEGV_ADIPERR", "SEGV_MTEAERR", "SEGV_MTESERR", "SEGV_CPERR",
-    ),
-    "SIGTRAP": ("TRAP_BRKPT", "TRAP_TRACE", "TRAP_BRANCH", "TRAP_HWBKPT"),
-    "SIGSYS": ("SYS_SECCOMP",),
-}  # fmt: skip
-_SENDER_CODES = {0x80: "SI_KERNEL", 0xFFFFFFFF: "SI_QUEUE", 0xFFFFFFFA: "SI_TKILL"}
+_SENT = {0x80: "SI_KERNEL", 0xFFFFFFFF: "SI_QUEUE", 0xFFFFFFFA: "SI_TKILL"}
 _CODE_IS_SPELLED = frozenset({"SIGILL", "SIGBUS", "SIGFPE", "SIGSEGV"})
 
 
 def _signal_reason(record: ExceptionRecord) -> Reason:
     if record.code == _REQUESTED:
         return Reason("DUMP_REQUESTED", record.address, is_requested=True)
-    signal = _SIGNALS.get(record.code)
+    signal = SIGNALS.get(record.code)
     if signal is None:
         return Reason(f"{record.code:#010x} / {record.flags:#010x}", record.address)
-    own_codes = _CODES.get(signal, ())
+    own_codes = CODES.get(signal, ())
     is_own = 0 < record.flags <= len(own_codes)
-    code = own_codes[record.flags - 1] if is_own else _SENDER_CODES.get(record.flags)
+    code = own_codes[record.flags - 1] if is_own else _SENT.get(record.flags)
     return Reason(
         text=_signal_text(signal, code if is_own else None, record.flags),
         fault_addr=record.address,

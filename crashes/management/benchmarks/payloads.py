@@ -17,7 +17,7 @@ _NATIVE_FRAME = re.compile(
 _KERNEL_FRAME = re.compile(r"([\w.]+)\+0x([0-9a-f]+)/0x([0-9a-f]+)")
 
 WITHOUT_FRAMES = frozenset(
-    {"tombstone_proto", "minidump", "microdump", "bugreport", "batterystats"}
+    {"tombstone_proto", "minidump", "microdump", "core", "bugreport", "batterystats"}
 )
 """Where no expression finds frames: binary, packed, or not about stacks."""
 
@@ -57,6 +57,7 @@ def payloads_by_format(corpus: Corpus, each: int) -> dict[str, list[bytes]]:
     found["kernel_log"] = [_oops(number) for number in range(each)]
     found["minidump"] = [dumps.minidump(number) for number in range(each)]
     found["microdump"] = [dumps.microdump(number) for number in range(each)]
+    found["core"] = [dumps.core(number) for number in range(each)]
     found["batterystats"] = [dumps.batterystats(number) for number in range(each)]
     log = chatter(200_000, Random(0))  # noqa: S311  made up, not secret
     found["bugreport"] = [

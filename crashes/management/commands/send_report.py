@@ -49,6 +49,7 @@ _KINDS = {
     PayloadFormat.TOMBSTONE_PROTO: CrashKind.NATIVE_CRASH,
     PayloadFormat.MINIDUMP: CrashKind.NATIVE_CRASH,
     PayloadFormat.MICRODUMP: CrashKind.NATIVE_CRASH,
+    PayloadFormat.CORE: CrashKind.NATIVE_CRASH,
     PayloadFormat.ANR_TRACES: CrashKind.ANR,
     PayloadFormat.KERNEL_LOG: CrashKind.KERNEL_PANIC,
 }

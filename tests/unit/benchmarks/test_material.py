@@ -60,10 +60,12 @@ def test_payloads_of_every_format_can_be_parsed(corpus):
         assert crash.threads or name in {"batterystats", "bugreport"}, name
     deep = parse_payload(PayloadFormat.MINIDUMP, found["minidump"][0])
     log = parse_payload(PayloadFormat.MICRODUMP, found["microdump"][0])
+    core = parse_payload(PayloadFormat.CORE, found["core"][0])
     report = parse_payload(PayloadFormat.BUGREPORT, found["bugreport"][0])
     battery = parse_payload(PayloadFormat.BATTERYSTATS, found["batterystats"][0])
-    assert [len(crash.threads[0].frames) for crash in (deep, log)] == [41, 41]
-    assert len(deep.modules) == len(log.modules) == 120
+    assert [len(crash.threads[0].frames) for crash in (deep, log, core)] == [41] * 3
+    assert len(deep.modules) == len(log.modules) == len(core.modules) == 120
+    assert all(frame.build_id for frame in core.threads[0].frames)
     assert report.exception_type
     assert battery.details
     assert {"kernel_log", "acra_json", "sentry_event", "java_stacktrace"} <= set(found)

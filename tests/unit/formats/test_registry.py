@@ -80,6 +80,7 @@ def test_content_tells_the_format(payload: bytes, found: PayloadFormat | None):
 _TRACE = b"java.lang.IllegalStateException: gone\n\tat com.example.Main.run(Main.java:1)\n"
 WHOLE = {
     PayloadFormat.MINIDUMP: [dumps.minidump(1)],
+    PayloadFormat.CORE: [dumps.core(1)],
     PayloadFormat.MICRODUMP: [dumps.microdump(1), dumps.microdump(1).replace(b"F/google-breakpad(4711): ", b"")],
     PayloadFormat.BUGREPORT: [
         dumps.bugreport(1, log=b"", trace=_TRACE),
@@ -130,6 +131,7 @@ def test_a_whole_payload_tells_its_format_packed_or_not(
         (PayloadFormat.KERNEL_LOG, b"prose", "line 1"),
         (PayloadFormat.MINIDUMP, b"MDMP\x93\xa7", "offset 0x4"),
         (PayloadFormat.MICRODUMP, b"prose", "line 1"),
+        (PayloadFormat.CORE, b"prose", "offset 0x0"),
         (PayloadFormat.BATTERYSTATS, b"prose", "line 1"),
         (PayloadFormat.BUGREPORT, b"prose", "line 1"),
         (PayloadFormat.ACRA_JSON, b'{"a": 1', "line 1, letter 8"),
