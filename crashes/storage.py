@@ -18,10 +18,10 @@ import zstandard
 _LEVEL = 3
 
 
-def write_durably(path: Path, data: bytes) -> None:
+def write_durably(path: Path, *parts: bytes) -> None:
     """Write a file so that it is whole and on disk when this returns."""
     with _written_durably(path) as file:
-        file.write(data)
+        file.writelines(parts)
 
 
 @contextlib.contextmanager
@@ -71,11 +71,11 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def write(self, data: bytes) -> str:
+    def write(self, *parts: bytes) -> str:
         """Keep the bytes; the name to read them by, once they are on disk."""
         token = secrets.token_hex(12)
         name = f"{token[:2]}/{token}.spool"
-        write_durably(self._folder / name, data)
+        write_durably(self._folder / name, *parts)
         return name
 
     def read(self, name: str, *, offset: int, length: int) -> bytes:

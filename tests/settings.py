@@ -15,6 +15,7 @@ os.environ["UXP_DATA_DIR"] = str(_FOLDER)
 os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "0" * 50)
 os.environ.setdefault("UXP_IDENTITY_KEYS", "1:only-for-tests-" + "0" * 32)
 os.environ.setdefault("UXP_RECEIPT_KEY", "only-for-tests-" + "0" * 32)
+os.environ.setdefault("UXP_SPOOL_KEYS", "1:" + "0a" * 32)
 os.environ.pop("DATABASE_URL", None)
 os.environ.pop("REDIS_URL", None)
 if os.environ.get("UXP_TEST_VENDOR") == "postgresql":

@@ -6,10 +6,13 @@ finds nothing left to do. Hence: tasks take ids only, keep no results, and may r
 """
 
 import os
+from typing import Any
 
 from celery import Celery
 from celery.schedules import crontab
+from celery.signals import celeryd_after_setup
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "uxp_diag.settings")
 
@@ -88,3 +91,14 @@ if settings.DEBUGINFOD_URLS:
         "options": {"expires": settings.FETCH_SECONDS},
     }
 app.autodiscover_tasks()
+
+
+@celeryd_after_setup.connect
+def _need_spool_keys(instance: Any, **_: Any) -> None:
+    """A worker of reports that cannot open the spool does not start."""
+    if "reports" not in instance.app.amqp.queues:
+        return
+    try:
+        settings.READ_SPOOL_KEYS()
+    except ImproperlyConfigured as problem:
+        raise SystemExit(str(problem)) from None

@@ -74,16 +74,21 @@ def env_secret(name: str, *, generated_in: Path | None, advice: str) -> str:
 
 def _kept_secret(path: Path) -> str:
     """The secret kept in a file, made on first use. Safe when several processes start at once."""
+    if not path.exists():
+        write_once(path, secrets.token_urlsafe(48))
+    return path.read_text().strip()
+
+
+def write_once(path: Path, text: str) -> None:
+    """A file for this user alone (mode 0600), whole when it can be seen; who comes second writes none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    if not path.exists():
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(48))
-        try:
-            os.link(fresh, path)
-        except FileExistsError:
-            pass
-        finally:
-            fresh.unlink()
-    return path.read_text().strip()
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        pass
+    finally:
+        fresh.unlink()

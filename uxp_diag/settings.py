@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from uxp_diag.env import env_bool, env_int, env_list, env_path, env_secret, env_str
 from uxp_diag.residency import check_outgoing, check_region
+from uxp_diag.spool_keys import spool_private_keys, spool_public_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -54,6 +55,12 @@ RECEIPT_KEY = env_secret(
     generated_in=DATA_DIR / "receipt_key" if EMBEDDED else None,
     advice="Set it to at least 32 random characters: receipts of erasure are signed with it.",
 )
+
+SPOOL_PUBLIC_KEY = spool_public_key(kept_in=DATA_DIR / "spool_key" if EMBEDDED else None)
+"""What uploads are sealed to. The web server has this half alone and cannot open them again."""
+
+READ_SPOOL_KEYS = spool_private_keys(kept_in=DATA_DIR / "spool_key" if EMBEDDED else None)
+"""What workers call to open uploads."""
 
 DEBUG = False
 ALLOWED_HOSTS = env_list("UXP_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")

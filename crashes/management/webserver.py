@@ -9,6 +9,7 @@ import sys
 from django.conf import settings
 
 from uxp_diag.env import env_str
+from uxp_diag.spool_keys import without_private_keys
 
 APPLICATION = "uxp_diag.wsgi:application"
 
@@ -25,8 +26,9 @@ _DEFAULTS = {
 
 
 def web_environment() -> dict[str, str]:
-    """What the server wants in its environment, where that does not say otherwise."""
-    return {name: env_str(name, value) for name, value in _DEFAULTS.items()}
+    """The server's environment beside what it inherits: its defaults, and no key of the spool."""
+    defaults = {name: env_str(name, value) for name, value in _DEFAULTS.items()}
+    return defaults | without_private_keys(settings.SPOOL_PUBLIC_KEY)
 
 
 def allow_open_files() -> None:

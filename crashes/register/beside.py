@@ -25,7 +25,7 @@ FILES = (
     Place(
         "spool",
         rf"spool/{_HEX}/([0-9a-f]{{24}}\.spool|{_UNFINISHED})",
-        "uploads that no worker has taken yet, as they came",
+        "uploads that no worker has taken yet, as they came, sealed to a key that only workers have",
         SENT,
         MINUTES,
         "with their reports, counted as spooled_reports",
@@ -72,7 +72,7 @@ FILES = (
     ),
     Place(
         "secrets",
-        r"(secret_key|identity_key|receipt_key)(\.\d+)?",
+        r"(secret_key|identity_key|receipt_key|spool_key(\.pub)?)(\.\d+)?",
         "keys of an embedded installation",
         SECRET,
         INSTALLED,
@@ -148,9 +148,8 @@ LOGS = (
     Log("crashes.management.agent.delivery", ("count", "problem")),
     Log("crashes.management.commands.fetch_debug_files", ("traceback",)),
     Log("crashes.management.commands.work", ("traceback",)),
-    Log("crashes.services.acceptance", ("len(uploads)", "name", "whole_bytes")),
+    Log("crashes.services.acceptance", ("found.damaged_at", "len(uploads)", "name")),
     Log("crashes.services.attachment_cleaning", ("attachment.pk",)),
-    Log("crashes.services.attachments", ("report.pk", "traceback")),
     Log("crashes.services.batch_answers"),
     Log("crashes.services.client_losses", ("len(rows)",)),
     Log(

@@ -3,7 +3,7 @@
 Uploads that arrive together are committed together: one spool file, one fsync, one insert. Under
 load that turns a dozen fsyncs into one; a lone upload waits for nobody. The order is fixed:
 
-1. the spool file is written, fsynced, renamed, and its folder fsynced;
+1. the spool file is sealed (`spooled`), written, fsynced, renamed, and its folder fsynced;
 2. one transaction looks at consent again and inserts the rows;
 3. only then does anybody hear "accepted".
 
@@ -36,7 +36,6 @@ from django.db import (
 
 from crashes.intake.report import Report as ReportDocument
 from crashes.intake.report import envelope_of, occurred_at, report_from_envelope
-from crashes.intake.spool_record import encode_record, iterate_records
 from crashes.models import Report
 from crashes.models.report import NO_DEVICE
 from crashes.services.attachment_rows import (
@@ -44,7 +43,7 @@ from crashes.services.attachment_rows import (
     awaited_payload,
     insert_attachments,
 )
-from crashes.storage import Spool
+from crashes.services.spooled import read_file, seal_uploads, spool
 from devices.scrubbing import scrub_struct, scrub_value
 from devices.services.consent import hold_consent, last_withdrawals
 from uxp_diag.db import insert_new
@@ -117,15 +116,10 @@ def _clean(upload: Upload) -> Upload:
     return replace(upload, report=report, model=model)
 
 
-def spool() -> Spool:
-    """The spool of this installation."""
-    return Spool(settings.SPOOL_DIR)
-
-
 def _commit(uploads: Sequence[Upload]) -> list[Receipt]:
-    records = [encode_record(_header(upload), upload.payload) for upload in uploads]
+    records = seal_uploads([(_header(upload), upload.payload) for upload in uploads])
     try:
-        name = spool().write(b"".join(records))
+        name = spool().write(*records)
     except OSError as error:
         raise IntakeUnavailable(f"the spool cannot be written: {error.strerror}") from error
     if database_outage.is_on():
@@ -254,14 +248,11 @@ def adopt_spool_file(name: str) -> int:
         data = spool().read_all(name)
     except FileNotFoundError:  # its writer was only slow
         return 0
-    uploads, places, whole_bytes = [], [], 0
-    for offset, length, header, payload in iterate_records(data):
-        uploads.append(_upload_from(header, payload))
-        places.append((offset, length))
-        whole_bytes = offset + length
+    found = read_file(data)
+    uploads = [_upload_from(record.header, record.payload) for record in found.records]
     rows = [
-        _row(upload, spool_file=name, spool_offset=offset, spool_length=length)
-        for upload, (offset, length) in zip(uploads, places, strict=True)
+        _row(upload, spool_file=name, spool_offset=record.offset, spool_length=record.length)
+        for upload, record in zip(uploads, found.records, strict=True)
     ]
     enrolled = frozenset(upload.device_id for upload in uploads if upload.device_id)
     with transaction.atomic():
@@ -279,8 +270,8 @@ def adopt_spool_file(name: str) -> int:
             returning=["program_id", "device_id", "report_id", "id"],
         )
         _note_attachments(uploads, inserted)
-    if whole_bytes < len(data):
-        logger.error("spool file %s is damaged behind byte %d", name, whole_bytes)
+    if found.damaged_at is not None:
+        logger.error("spool file %s is damaged behind byte %d", name, found.damaged_at)
     elif not inserted:
         remove_unnamed(name)
     return len(inserted)

@@ -9,7 +9,7 @@ from django.db import InterfaceError, OperationalError
 
 from crashes.intake.attachments import AnnouncedFile, name_kind, payload_among
 from crashes.intake.report import Report as ReportDocument
-from crashes.models import Attachment
+from crashes.models import Attachment, Report
 from crashes.models.report import NO_DEVICE
 from crashes.services.blobs import blobs
 from crashes.stack import PayloadFormat
@@ -83,6 +83,23 @@ def list_wanted(
         report_id: [sha256 for sha256 in files if (report_id, sha256) in wanted]
         for report_id, files in announced.items()
     }
+
+
+def attached_payload(row: Report) -> tuple[str, bytes] | None:
+    """Format and bytes of the file that is a report's payload; None when none came.
+
+    Raises FileNotFoundError.
+    """
+    found = Attachment.objects.filter(
+        program_id=row.program_id,
+        device_id=row.device_id,
+        report_id=row.report_id,
+        is_payload=True,
+        state=Attachment.State.COMPLETE,
+    ).first()
+    if found is None:
+        return None
+    return found.format, blobs().get(found.blob, max_bytes=found.size_bytes)
 
 
 def _acceptable(report: ReportDocument) -> list[AnnouncedFile]:

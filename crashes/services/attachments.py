@@ -10,7 +10,7 @@ The truth about a partial file is the file: it is fsynced before its size is tol
 sender never throws away what a power cut takes from us. A whole file is kept in this order:
 
 1. its SHA-256 is compared; a file that differs is dropped and may be sent again from the start;
-2. the blob is durable, and so is a new spool record if the file is the payload of its report;
+2. the blob is durable;
 3. one transaction looks at consent again, calls the file complete, and frees the report;
 4. only then does anybody hear 201, and the pieces are removed.
 
@@ -19,7 +19,6 @@ waits for its payload is digested when that has come, once; after a day it is di
 """
 
 import hashlib
-import logging
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -29,15 +28,11 @@ from typing import NoReturn
 
 from django.db import transaction
 
-from crashes.intake.spool_record import DamagedSpool, decode_record, encode_record
 from crashes.models import Attachment, Report
 from crashes.models.report import NO_DEVICE
-from crashes.services.acceptance import remove_unnamed, spool
 from crashes.services.blobs import blobs
 from crashes.storage import GrowingFile, WrongOffset
 from devices.services.consent import hold_consent
-
-logger = logging.getLogger(__name__)
 
 Announced = Attachment
 """An announced file, for those who hand it from one of these functions to the next."""
@@ -205,23 +200,19 @@ def _finished_by_another(attachment: Attachment) -> Finished:
 
 def _settle(attachment: Attachment) -> Finished:
     """The transaction that makes a file complete and frees the report that waits for it."""
-    respooled = _respooled(attachment) if attachment.is_payload else None
+    report_pk = None
     with transaction.atomic():
         enrolled = frozenset({attachment.device_id} - {NO_DEVICE})
-        if hold_consent(enrolled) != enrolled:
-            is_allowed, is_new, is_freed = False, False, False
-        else:
-            is_allowed = True
-            is_new = _complete(attachment)
-            is_freed = respooled is not None and is_new and respooled.give_to_its_report()
-    if respooled is not None:
-        remove_unnamed(respooled.old_file if is_freed else respooled.new_file)
+        is_allowed = hold_consent(enrolled) == enrolled
+        is_new = is_allowed and _complete(attachment)
+        if is_new:
+            report_pk = _free_report(attachment)
     if not is_allowed:
         _forget(attachment)
         raise ConsentGone
     if not is_new and not Attachment.objects.filter(pk=attachment.pk).exists():
         _end_unknown(attachment)
-    return Finished(is_new, respooled.report_pk if respooled and is_freed else None)
+    return Finished(is_new, report_pk)
 
 
 def _complete(attachment: Attachment) -> bool:
@@ -231,46 +222,14 @@ def _complete(attachment: Attachment) -> bool:
     return changed == 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Respooled:
-    """The spool record of a waiting report, written anew with its payload."""
-
-    report_pk: int
-    old_file: str
-    new_file: str
-    length: int
-
-    def give_to_its_report(self) -> bool:
-        """Name it in the row and free the report; False when that waits no more."""
-        waiting = Report.objects.filter(
-            pk=self.report_pk, state=Report.State.AWAITING, spool_file=self.old_file
-        )
-        changed = waiting.update(
-            state=Report.State.RECEIVED,
-            spool_file=self.new_file,
-            spool_offset=0,
-            spool_length=self.length,
-        )
-        return changed == 1
-
-
-def _respooled(attachment: Attachment) -> _Respooled | None:
-    """A new record for the report that waits for this file; None when none does."""
-    report = _waiting(attachment)
+def _free_report(attachment: Attachment) -> int | None:
+    """Let the report be digested that waits for this file, whose worker takes it; its number."""
+    mine = Attachment.objects.filter(pk=attachment.pk, is_payload=True)
+    report = _waiting(attachment) if mine.exists() else None
     if report is None:
         return None
-    try:
-        old = spool().read(
-            report.spool_file, offset=report.spool_offset, length=report.spool_length
-        )
-        header, _, _ = decode_record(old)
-    except (FileNotFoundError, DamagedSpool):
-        logger.exception("report %d waits for a payload, and its record is gone", report.pk)
-        return None
-    header["envelope"]["payload"] = {"format": attachment.format}
-    payload = blobs().get(attachment.blob, max_bytes=attachment.size_bytes)
-    record = encode_record(header, payload)
-    return _Respooled(report.pk, report.spool_file, spool().write(record), len(record))
+    waiting = Report.objects.filter(pk=report.pk, state=Report.State.AWAITING)
+    return report.pk if waiting.update(state=Report.State.RECEIVED) else None
 
 
 def _waiting(attachment: Attachment) -> Report | None:

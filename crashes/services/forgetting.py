@@ -26,12 +26,12 @@ from crashes.models import (
     TriageEvent,
 )
 from crashes.models.report import NO_DEVICE
-from crashes.services.acceptance import spool
 from crashes.services.attachments import forget_files
 from crashes.services.blobs import blobs, payload_key
 from crashes.services.counting import lock_issues
 from crashes.services.places import hold_decisions
 from crashes.services.report_moves import SEEN_FIELDS, recount_devices, see_again, take_cells
+from crashes.services.spooled import spool
 from crashes.services.variant_index import forget_variants
 from uxp_diag.db import update_rows
 

@@ -17,6 +17,7 @@ import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,11 +26,10 @@ from django.db import DatabaseError, transaction
 from django.db.models import F, Q
 
 from crashes.formats.registry import PARSER_VERSION
-from crashes.intake.spool_record import DamagedSpool, decode_record
 from crashes.models import Report, ReportContent
 from crashes.packing import Document, pack_document, pack_payload
-from crashes.services.acceptance import spool
 from crashes.services.agent_losses import count_dropped_entries
+from crashes.services.attachment_rows import attached_payload
 from crashes.services.blobs import blobs, payload_key
 from crashes.services.cleaning import clean_payloads
 from crashes.services.counting import Sighting, count_sightings
@@ -44,6 +44,7 @@ from crashes.services.occurrences import (
     settle_joins,
 )
 from crashes.services.software import note_software
+from crashes.services.spooled import DamagedSpool, SpoolKeyMissing, SpoolReader, spool
 from crashes.services.symbols import note_missing
 from crashes.services.waiting import Need, note_needs
 from crashes.stack import Crash, FrameStatus
@@ -60,6 +61,8 @@ INLINE_RAW_BYTES = 16 * 1024
 MAX_LEASES = 6
 """Once in company and five times alone; who still ends every worker is not tried again."""
 _LONGEST = timedelta(minutes=10)
+_STAYS_IN_SPOOL = frozenset({"spool_unreadable", "spool_key_missing"})
+"""Where a disk, a mount or a key was missing, it may be there again later."""
 
 
 def lease_reports(*, limit: int, now: datetime) -> list[Report]:
@@ -124,28 +127,42 @@ def _process(rows: Sequence[Report], *, now: datetime) -> None:
     digested, refused = digest(clean, now=now)
     failures += unclean + refused
     failures += _store(digested, now=now)
-    payloads = {item.row.pk: item.payload for item in clean}
+    known = {item.row.pk: replace(item, payload=b"") for item in loaded}
+    known |= {item.row.pk: item for item in clean}
     for failure in failures:
-        _record_failure(failure, payloads.get(failure.row.pk), now=now)
+        _record_failure(failure, known.get(failure.row.pk), now=now)
     _clean_spool({row.spool_file for row in rows})
 
 
 def _load(rows: Sequence[Report]) -> tuple[list[Leased], list[Failure]]:
     loaded, failures = [], []
+    reader = SpoolReader()
     for row in rows:
         if row.attempts > MAX_LEASES:
             detail = f"{MAX_LEASES} workers ended while they worked on it"
             failures.append(Failure(row, "worker_died", detail, is_final=True))
             continue
         try:
-            data = spool().read(row.spool_file, offset=row.spool_offset, length=row.spool_length)
-            header, payload, _ = decode_record(data)
+            header, payload = reader.read(row)
+            loaded.append(_with_attached(Leased(row, header["envelope"], payload)))
+        except SpoolKeyMissing as problem:
+            failures.append(Failure(row, "spool_key_missing", str(problem), is_final=False))
         except (OSError, DamagedSpool) as error:
             detail = getattr(error, "strerror", None) or str(error)  # no path
             failures.append(Failure(row, "spool_unreadable", detail, is_final=False))
-            continue
-        loaded.append(Leased(row, header["envelope"], payload))
     return loaded, failures
+
+
+def _with_attached(leased: Leased) -> Leased:
+    """With the payload that followed its report as a file, if one did. Raises OSError."""
+    if leased.payload or not leased.envelope.get("attachments"):
+        return leased
+    found = attached_payload(leased.row)
+    if found is None:
+        return leased
+    payload_format, payload = found
+    envelope = {**leased.envelope, "payload": {"format": payload_format}}
+    return replace(leased, envelope=envelope, payload=payload)
 
 
 def _store(digested: Sequence[Digested], *, now: datetime) -> list[Failure]:
@@ -351,7 +368,7 @@ def keep_raw(row: Report, payload: bytes) -> tuple[bytes | None, str]:
     return None, key
 
 
-def _record_failure(failure: Failure, payload: bytes | None, *, now: datetime) -> None:
+def _record_failure(failure: Failure, known: Leased | None, *, now: datetime) -> None:
     """Give the report back for another try, or put it into quarantine with its clean payload."""
     row = failure.row
     quarantined = failure.is_final or row.attempts >= MAX_ATTEMPTS
@@ -365,31 +382,27 @@ def _record_failure(failure: Failure, payload: bytes | None, *, now: datetime) -
                 failure_code=failure.code[:60],
                 failure_detail=_printable(scrub_str(failure.detail))[:500],
                 spool_file=""
-                if quarantined and failure.code != "spool_unreadable"
+                if quarantined and failure.code not in _STAYS_IN_SPOOL
                 else row.spool_file,
             )
             if changed and quarantined:
-                _keep_quarantined(row, payload)
+                _keep_quarantined(row, known)
     except DatabaseError:
         logger.exception("failure of report %d cannot be recorded; its lease will run out", row.pk)
 
 
-def _keep_quarantined(row: Report, payload: bytes | None) -> None:
-    """The payload of a quarantined report outlives the spool, unless it could not be cleaned."""
-    try:
-        data = spool().read(row.spool_file, offset=row.spool_offset, length=row.spool_length)
-        header, _, _ = decode_record(data)
-    except (OSError, DamagedSpool):
-        header = {"envelope": {"payload": {"format": "none"}}}
-    payload = payload or b""
+def _keep_quarantined(row: Report, known: Leased | None) -> None:
+    """What a quarantined report holds outlives the spool; of its payload only what could be cleaned."""
+    envelope = known.envelope if known else {"payload": {"format": "none"}}
+    payload = known.payload if known else b""
     raw, raw_blob = keep_raw(row, payload)
     ReportContent.objects.update_or_create(
         report_id=row.pk,
         defaults={
-            "document": pack_document(Document(header["envelope"])),
+            "document": pack_document(Document(envelope)),
             "raw": raw,
             "raw_blob": raw_blob,
-            "raw_format": header["envelope"]["payload"]["format"],
+            "raw_format": envelope["payload"]["format"],
             "raw_bytes": len(payload),
             "scrubber_version": SCRUBBER_VERSION,
         },

@@ -14,11 +14,12 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
 from crashes.models import Report
-from crashes.services.acceptance import adopt_spool_file, spool
+from crashes.services.acceptance import adopt_spool_file
 from crashes.services.attachment_cleaning import clean_attachments
 from crashes.services.attachments import tend_attachments
 from crashes.services.batch_answers import forget_old_answers
 from crashes.services.refusals import forget_old_refusals
+from crashes.services.spooled import spool
 
 logger = logging.getLogger(__name__)
 

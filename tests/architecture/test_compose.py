@@ -8,11 +8,15 @@ import pytest
 import yaml
 from django.core.management import get_commands
 
+from devices.sealing.spool import parse_private_keys, parse_public_key, public_half
 from tests.architecture.tree import run
 from tests.conftest import ROOT
 from uxp_diag.celery import app as celery_app
 
-SECRETS = {"POSTGRES_PASSWORD", "SECRET_KEY", "UXP_IDENTITY_KEYS", "UXP_RECEIPT_KEY"}
+SECRETS = {
+    "POSTGRES_PASSWORD", "SECRET_KEY", "UXP_IDENTITY_KEYS", "UXP_RECEIPT_KEY",
+    "UXP_SPOOL_PUBLIC_KEY", "UXP_SPOOL_KEYS",
+}  # fmt: skip
 
 
 @cache
@@ -91,6 +95,15 @@ def test_whatever_needs_tables_waits_for_the_migration() -> None:
             assert after == {"condition": "service_completed_successfully"}
 
 
+def test_only_the_worker_can_open_the_spool() -> None:
+    holders = [
+        name for name, service in ours().items() if "UXP_SPOOL_KEYS" in service["environment"]
+    ]
+
+    assert holders == ["worker"]
+    assert all("UXP_SPOOL_PUBLIC_KEY" in service["environment"] for service in ours().values())
+
+
 def test_no_secret_stands_in_the_file() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
 
@@ -110,6 +123,8 @@ def test_make_env_writes_what_compose_asks_for_and_never_again(tmp_path: Any) ->
     values = dict(re.findall(r"^(\w+)=(.+)$", written, re.MULTILINE))
     assert set(values) >= SECRETS
     assert len(values["SECRET_KEY"]) >= 50
+    pair = public_half(parse_private_keys(values["UXP_SPOOL_KEYS"]))
+    assert parse_public_key(values["UXP_SPOOL_PUBLIC_KEY"]) == pair
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
     assert second.returncode == 1
     assert (tmp_path / ".env").read_text() == written

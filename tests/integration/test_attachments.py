@@ -11,10 +11,10 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from crashes.models import Attachment, Issue, Report, ReportContent
-from crashes.services.acceptance import spool
 from crashes.services.attachments import AWAITED_FOR, FORGOTTEN_AFTER
 from crashes.services.blobs import blobs
 from crashes.services.reconciling import reconcile
+from crashes.services.spooled import spool
 from devices.models import Device
 from tests.integration.conftest import enrollment
 from tests.integration.test_pipeline import STACK, work
@@ -301,7 +301,7 @@ def test_neighbors_in_the_spool_file_of_a_waiting_report_stay(send, put, device_
     files = len(list(spool().names()))
     work(timezone.now())
 
-    assert files == 2
+    assert files == 1
     assert set(Report.objects.values_list("state", flat=True)) == {"done"}
     assert list(spool().names()) == []
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from crashes.models import ClientLoss, Issue, Report
 from crashes.selectors.contents import document_of
 from crashes.services import acceptance
-from crashes.services.acceptance import spool
+from crashes.services.spooled import read_file, spool
 from crashes.storage import Spool
 from devices.models import IngestKey, Program
 from tests.integration.conftest import NOW
@@ -228,7 +228,8 @@ def test_attachments_stay_with_their_event(post):
 
     assert post("envelope", body).status_code == 200
     (name, _), *_ = spool().names()
-    assert b'"filename":"log.txt"' in spool().read_all(name)
+    (record,) = read_file(spool().read_all(name)).records
+    assert b'"filename":"log.txt"' in record.payload
     work()
     assert signature() == "IllegalStateException at A.b"
     assert losses() == {("sentry.java.android", "not_kept", "attachment"): 1}

@@ -22,10 +22,10 @@ from crashes.models import (
     ReportContent,
 )
 from crashes.models.report import COUNTED
-from crashes.services.acceptance import spool
 from crashes.services.blobs import blobs
 from crashes.services.erasing import erase_waiting
 from crashes.services.retention import forget_due, forget_expired, oldest_record_age
+from crashes.services.spooled import spool
 from devices.models import ConsentEntry, Device, ErasedToken, Erasure, IdentityLink, VitalSample
 from devices.receipts import public_key_of, signing_key, verify
 from tests.factories import make_user

@@ -18,12 +18,12 @@ from crashes.intake.report import envelope_of
 from crashes.intake.spool_record import encode_record
 from crashes.models import Attachment, Report, ReportContent
 from crashes.services import attachment_cleaning, attachments
-from crashes.services.acceptance import spool
 from crashes.services.attachments import UnknownAttachment
 from crashes.services.blobs import blobs, payload_key
 from crashes.services.cleaning import clean_all
 from crashes.services.erasing import erase_waiting
 from crashes.services.reconciling import reconcile
+from crashes.services.spooled import spool
 from devices.models import Device, Erasure
 from devices.services.erasure import request_erasure
 from tests.factories import make_device, make_program

@@ -15,9 +15,10 @@ from crashes.intake.report import decode_report, payload_bytes
 from crashes.intake.spool_record import encode_record
 from crashes.models import Issue, IssueTally, Report, ReportContent
 from crashes.services import acceptance
-from crashes.services.acceptance import Acceptance, Upload, accept_reports, adopt_spool_file, spool
+from crashes.services.acceptance import Acceptance, Upload, accept_reports, adopt_spool_file
 from crashes.services.processing import MAX_LEASES, lease_reports, list_unannounced, process_reports
 from crashes.services.reconciling import reconcile
+from crashes.services.spooled import spool
 from crashes.tasks import process_reports as ring_for_reports
 from devices.models import Device, Program
 from uxp_diag.db import update_rows

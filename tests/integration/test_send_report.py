@@ -9,9 +9,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from crashes.formats.tombstone_writer import write_proto
-from crashes.intake.spool_record import decode_record
 from crashes.models import Report
-from crashes.storage import Spool
+from crashes.services.spooled import SpoolReader
 from devices.models import ConsentEntry, Device, IngestKey, Program
 from tests.factories import make_api_token, make_crash
 from uxp_diag.roles import Scope
@@ -59,11 +58,8 @@ def send_report(live_server, ingest_key):
     return run
 
 
-def payload_of(report, settings):
-    data = Spool(settings.SPOOL_DIR).read(
-        report.spool_file, offset=report.spool_offset, length=report.spool_length
-    )
-    return decode_record(data)[1]
+def payload_of(report):
+    return SpoolReader().read(report)[1]
 
 
 def test_a_client_without_enrollment_uploads_with_the_ingest_key(send_report, trace_file, settings):
@@ -75,7 +71,7 @@ def test_a_client_without_enrollment_uploads_with_the_ingest_key(send_report, tr
         {"file": trace_file, "report_id": str(report.report_id), "status": "accepted"}
     ]
     assert (report.kind, report.os_build, report.package) == ("java_crash", "V3.420", "com.example")
-    assert payload_of(report, settings) == TRACE.encode()
+    assert payload_of(report) == TRACE.encode()
 
 
 def test_a_phone_with_an_imei_enrolls_first(send_report, trace_file):
@@ -99,7 +95,7 @@ def test_a_binary_payload_arrives_unchanged(send_report, tmp_path, settings):
     assert done.code == 0
     assert report.kind == "native_crash"
     assert report.process == "/system/bin/rild"
-    assert payload_of(report, settings) == content
+    assert payload_of(report) == content
 
 
 def test_standard_input_is_a_file_too(send_report, monkeypatch):

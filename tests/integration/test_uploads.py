@@ -11,8 +11,8 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from crashes.models import BatchAnswer, ClientLoss, Report
-from crashes.services.acceptance import spool
 from crashes.services.reconciling import reconcile
+from crashes.services.spooled import spool
 from devices.models import Device, DeviceToken, IdentityLink
 from tests.integration.conftest import IMEI, enrollment
 from tests.integration.test_pipeline import STACK, work

@@ -58,7 +58,10 @@ class Platform:
 
     @property
     def env(self):
-        ours = {"DATABASE_URL", "REDIS_URL", "SECRET_KEY", "UXP_IDENTITY_KEYS", "UXP_RECEIPT_KEY"}
+        ours = {
+            "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "UXP_IDENTITY_KEYS", "UXP_RECEIPT_KEY",
+            "UXP_SPOOL_KEYS", "UXP_SPOOL_PUBLIC_KEY",
+        }  # fmt: skip
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -70,6 +73,7 @@ class Platform:
             "SECRET_KEY": "only-for-tests-" + "0" * 50,
             "UXP_IDENTITY_KEYS": "1:only-for-tests-" + "0" * 32,
             "UXP_RECEIPT_KEY": "only-for-tests-" + "0" * 32,
+            "UXP_SPOOL_KEYS": "1:" + "0a" * 32,
             "UXP_LOG_LEVEL": "WARNING",
             "UXP_RECOVERY_SECONDS": "6",
             **self.extra_env,

@@ -33,6 +33,5 @@ class Command(BaseCommand):
             host=options["host"], port=options["port"], application=options["application"]
         )
         allow_open_files()
-        for name, value in web_environment().items():
-            os.environ.setdefault(name, value)
+        os.environ.update(web_environment())
         os.execv(command[0], command)  # noqa: S606  no shell is wanted
