@@ -1,7 +1,13 @@
 """The tables of crashes: reports and their content, issues, grouping, debug files, losses."""
 
 from crashes.models.attachment import Attachment
-from crashes.models.debug_file import AppMapping, DebugFile, MissingDebugFile, WaitingReport
+from crashes.models.debug_file import (
+    AppMapping,
+    DebugFile,
+    DebugFilePart,
+    MissingDebugFile,
+    WaitingReport,
+)
 from crashes.models.decision import ApartPair, GroupingDecision, ReportPin, SplitVariant
 from crashes.models.grouping import (
     ProgramMechanism,
@@ -33,6 +39,7 @@ __all__ = [
     "BuildSeen",
     "ClientLoss",
     "DebugFile",
+    "DebugFilePart",
     "GroupingDecision",
     "GroupingProposal",
     "Issue",

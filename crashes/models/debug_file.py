@@ -10,7 +10,8 @@ class DebugFile(models.Model):
     and their modules have their second name (`kernel/<release>`). `building_until` is the
     lease of the one process that makes the tables of the file. `regroup_at` is when to look next
     for reports that wait for it, `regrouped_reports` how many it gave names to afterwards.
-    `last_used_at` is exact to a day; `table_bytes` is the size of what was made of it.
+    `last_used_at` is exact to a day; `table_bytes` is the size of what was made of it, and
+    `table_key` what its symcache goes by where other files hold parts of it.
     """
 
     class State(models.TextChoices):
@@ -51,6 +52,7 @@ class DebugFile(models.Model):
     regrouped_reports = models.PositiveBigIntegerField(default=0, db_default=0)
     last_used_at = models.DateTimeField(null=True)
     table_bytes = models.PositiveBigIntegerField(default=0, db_default=0)
+    table_key = models.CharField(max_length=64, blank=True, db_default="")
 
     class Meta:
         constraints = [
@@ -74,6 +76,29 @@ class DebugFile(models.Model):
 
     def __str__(self) -> str:
         return f"debug file {self.name} for {self.build_id}"
+
+
+class DebugFilePart(models.Model):
+    """A part of debug information that stands in another file than the code it is about.
+
+    `name` is `alt:<build id>` of what `dwz` moved, or `dwo:<id>` of a split unit; `is_held` tells the
+    file that has the part from the one it was taken from.
+    """
+
+    program_id = models.BigIntegerField()
+    name = models.CharField(max_length=140)
+    debug_file = models.ForeignKey(DebugFile, models.CASCADE, related_name="+")
+    is_held = models.BooleanField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["program_id", "name", "is_held", "debug_file"], name="debug_file_part_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {'in' if self.is_held else 'missing from'} {self.debug_file_id}"
 
 
 class AppMapping(models.Model):

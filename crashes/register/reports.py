@@ -336,8 +336,15 @@ OF_FILES = (
             kept("id program_id build_id kind arch name sha256 size_bytes facts", SYMBOLS),
             kept("state failure_detail symcache_version mapping_id quality has_unwind", SYMBOLS),
             kept("created_at ready_at building_until build_lease regroup_at", INNER),
-            kept("regrouped_reports last_used_at table_bytes", INNER),
+            kept("regrouped_reports last_used_at table_bytes table_key", INNER),
         ),
+    ),
+    Table(
+        "crashes.DebugFilePart",
+        "which debug file holds a part of another one",
+        OF_USE,
+        NO_PERSON,
+        (kept("id program_id name debug_file is_held", SYMBOLS),),
     ),
     Table(
         "crashes.AppMapping",

@@ -22,6 +22,7 @@ from django.db.models.functions import Coalesce
 from crashes.models import DebugFile, Issue, ReportContent
 from crashes.packing import unpack
 from crashes.services.blobs import blobs
+from crashes.services.symbol_parts import is_needed
 from crashes.services.symbol_tables import (
     app_name,
     debug_file_path,
@@ -29,6 +30,7 @@ from crashes.services.symbol_tables import (
     names_of,
     native_name,
     symcache_path,
+    table_path,
     unwind_path,
 )
 from crashes.services.symbols import used_bytes
@@ -61,7 +63,7 @@ def collect_debug_files(
     for program_id, candidates in _candidates(now - older_than).items():
         needed = _needed_names(program_id)
         for debug_file in candidates:
-            if needed.isdisjoint(names_of(debug_file)):
+            if needed.isdisjoint(names_of(debug_file)) and not is_needed(debug_file):
                 facts = _facts(debug_file)
                 if not is_rehearsal:
                     _drop(debug_file, unused_since=now - older_than)
@@ -158,13 +160,15 @@ def _names_in(packed: bytes) -> set[str]:
 
 
 def _facts(debug_file: DebugFile) -> Collected:
-    paths = _paths(debug_file.sha256)
+    paths = _paths(debug_file)
     size_bytes = sum(path.stat().st_size for path in paths if path.exists())
     return Collected(debug_file.build_id, debug_file.name, size_bytes, debug_file.last_used_at)
 
 
-def _paths(sha256: str) -> tuple[Path, ...]:
-    return (debug_file_path(sha256), symcache_path(sha256), unwind_path(sha256))
+def _paths(debug_file: DebugFile) -> set[Path]:
+    sha256 = debug_file.sha256
+    paths = {debug_file_path(sha256), symcache_path(sha256), unwind_path(sha256)}
+    return paths | {table_path(debug_file)}
 
 
 def _drop(debug_file: DebugFile, *, unused_since: datetime) -> None:
@@ -172,5 +176,5 @@ def _drop(debug_file: DebugFile, *, unused_since: datetime) -> None:
     with transaction.atomic():
         gone, _ = DebugFile.objects.filter(_unused(unused_since), pk=debug_file.pk).delete()
     if gone and not DebugFile.objects.filter(sha256=debug_file.sha256).exists():
-        for path in _paths(debug_file.sha256):
+        for path in _paths(debug_file):
             path.unlink(missing_ok=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from crashes.services.sandboxes import BUILD_SYMCACHE, IDENTIFY, sandbox
+from crashes.services.symbol_parts import bundle_up
+from crashes.symbolication.elf import DebugFileKind
 from crashes.symbolication.lookup import Symcache, SymcachePool
 from uxp_diag.sandbox import JobRefused, SandboxFailure
-
-_MAX_SPLIT_FILES = 32
 
 
 def walk_files(paths: Sequence[Path]) -> Iterator[Path]:
@@ -49,16 +49,21 @@ class FolderFinder:
         self._files: dict[str, list[tuple[bool, Path]]] = {}
         self._split: list[tuple[set[str], Path]] = []
         self._units: dict[Path, set[str]] = {}
+        self._alternates: dict[str, Path] = {}
+        self._wanted: dict[Path, str] = {}
         self._made: dict[str, Path | None] = {}
         for path in walk_files(paths):
             facts = identify_file(path)
             if facts and facts.get("dwo_ids"):
                 self._units[path] = set(facts["dwo_ids"])
-                if not facts.get("build_id"):
-                    self._split.append((self._units[path], path))
-            if facts and facts.get("build_id"):
+            if facts and facts["kind"] == DebugFileKind.ELF_SPLIT:
+                self._split.append((self._units.get(path, set()), path))
+            elif facts and facts["kind"] == DebugFileKind.ELF_ALTERNATE:
+                self._alternates[facts["build_id"]] = path
+            elif facts and facts.get("build_id"):
                 files = self._files.setdefault(facts["build_id"], [])
                 files.append((not facts.get("has_dwarf"), path))
+                self._wanted[path] = facts.get("alternate") or ""
 
     def __enter__(self) -> "FolderFinder":
         return self
@@ -87,11 +92,20 @@ class FolderFinder:
                 tempfile.TemporaryFile(dir=self._folder) as scratch,
                 ExitStack() as stack,
             ):
-                split = [stack.enter_context(path.open("rb")) for path in self._split_of(source)]
+                alternate = self._alternates.get(self._wanted.get(source, ""))
+                files = [debug, out, scratch]
+                if alternate is not None:
+                    files.append(stack.enter_context(alternate.open("rb")))
+                bundle = stack.enter_context(tempfile.TemporaryFile(dir=self._folder))
+                document: dict[str, Any] = {
+                    "alternate": alternate is not None,
+                    "split": bundle_up(self._split_of(source), bundle),
+                }
                 try:
                     sandbox().run(
-                        "crashes.symbolication.jobs:build_symcache_job",
-                        files=[file.fileno() for file in (debug, out, scratch, *split)],
+                        "crashes.symbolication.jobs:build_joined_symcache_job",
+                        document,
+                        files=[file.fileno() for file in (*files, bundle)],
                         limits=BUILD_SYMCACHE,
                     )
                 except (JobRefused, SandboxFailure):
@@ -100,7 +114,7 @@ class FolderFinder:
         return None
 
     def _split_of(self, source: Path) -> list[Path]:
-        """The `.dwp` and `.dwo` files with units of a file, as many as one job may have open."""
+        """The `.dwp` and `.dwo` files with units of a file, those with most of them first."""
         wanted = self._units.get(source, set())
         found = sorted(self._split, key=lambda one: (-len(one[0] & wanted), one[1]))
-        return [path for units, path in found if units & wanted][:_MAX_SPLIT_FILES]
+        return [path for units, path in found if units & wanted]

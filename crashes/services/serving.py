@@ -42,7 +42,7 @@ def open_served_file(
     ranked = DebugFile.objects.filter(
         program_id__in=viewer.program_ids,
         build_id=build_id,
-        kind__in=(DebugFileKind.ELF, DebugFileKind.ELF_DEBUG),
+        kind__in=(DebugFileKind.ELF, DebugFileKind.ELF_DEBUG, DebugFileKind.ELF_ALTERNATE),
     )
     rank = _RANKS[part]
     for debug_file in sorted(ranked, key=lambda file: (rank(file), file.pk), reverse=True):

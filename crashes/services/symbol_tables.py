@@ -14,10 +14,11 @@ import tempfile
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Sequence, Set
+from contextlib import ExitStack
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from django.db.models import Q
 from django.utils import timezone
@@ -26,6 +27,13 @@ from crashes.models import AppMapping, DebugFile, MissingDebugFile
 from crashes.services.blobs import blobs
 from crashes.services.leases import LEASE, kept
 from crashes.services.sandboxes import BUILD_SYMCACHE, OPEN_MAPPING, sandbox
+from crashes.services.symbol_parts import (
+    Companions,
+    bundle_up,
+    companions_of,
+    is_companion,
+    wake_files,
+)
 from crashes.symbolication.build_ids import beginnings, unpadded
 from crashes.symbolication.elf import DebugFileKind, debug_id_of
 from crashes.symbolication.errors import UnreadableDebugFile
@@ -33,6 +41,7 @@ from crashes.symbolication.kernel import PREFIX
 from crashes.symbolication.lookup import SymcachePool
 from crashes.symbolication.symcache import SYMCACHE_VERSION, SymcacheSource
 from crashes.symbolication.unwind import UNWIND_VERSION
+from uxp_diag.db import insert_adding
 from uxp_diag.sandbox import JobRefused, SandboxFailure
 
 logger = logging.getLogger(__name__)
@@ -59,6 +68,11 @@ def unwind_path(sha256: str) -> Path:
     return blobs().path(f"unwind/v{UNWIND_VERSION}/{sha256[:2]}/{sha256}")
 
 
+def table_path(debug_file: DebugFile) -> Path:
+    """Where the symcache of a debug file is that was made last, its companions included."""
+    return symcache_path(debug_file.table_key or debug_file.sha256)
+
+
 @cache
 def symcaches() -> SymcachePool:
     """The symcaches this process has open."""
@@ -81,13 +95,34 @@ def prepare_debug_file(debug_file_id: int) -> DebugFile:
     with kept(lambda until: mine.update(building_until=until)):
         _make(debug_file)
     debug_file.building_until = debug_file.build_lease = None
-    tables = (symcache_path(debug_file.sha256), unwind_path(debug_file.sha256))
+    tables = (table_path(debug_file), unwind_path(debug_file.sha256))
     debug_file.table_bytes = sum(path.stat().st_size for path in tables if path.exists())
     fields = ("state", "failure_detail", "symcache_version", "quality", "has_unwind", "ready_at")
-    values = {name: getattr(debug_file, name) for name in (*fields, "regroup_at", "table_bytes")}
+    others = ("regroup_at", "table_bytes", "table_key")
+    values = {name: getattr(debug_file, name) for name in (*fields, *others)}
     if mine.update(**values, building_until=None, build_lease=None):
         _forget_missing(debug_file)
+        _settle_parts(debug_file)
     return debug_file
+
+
+def _settle_parts(debug_file: DebugFile) -> None:
+    """Tell the files that lacked this one; look again for companions that came meanwhile."""
+    if is_companion(debug_file):
+        wake_files(debug_file)
+        return
+    companions = companions_of(debug_file)
+    if companions.table_key(debug_file.sha256) != debug_file.table_key:
+        DebugFile.objects.filter(pk=debug_file.pk).update(symcache_version=0)
+    if companions.missing_alternate:
+        row = MissingDebugFile(
+            program_id=debug_file.program_id,
+            build_id=companions.missing_alternate,
+            arch=debug_file.arch,
+            module=f"shared debug information of {debug_file.name}",
+            last_seen_at=timezone.now(),
+        )
+        insert_adding([row], conflict=["program_id", "build_id"], add="reports")
 
 
 def _is_free(now: datetime) -> Q:
@@ -104,6 +139,10 @@ def _take(debug_file_id: int, lease_id: uuid.UUID) -> bool:
 
 def _make(debug_file: DebugFile) -> None:
     """Make what can be made, and write down in the row how that went."""
+    if is_companion(debug_file):
+        debug_file.state, debug_file.symcache_version = DebugFile.State.READY, SYMCACHE_VERSION
+        debug_file.ready_at = timezone.now()
+        return
     makers = [_open_mapping] if is_mapping(debug_file) else [_make_symcache, _make_unwind_table]
     problems = list(filter(None, (_problem_of(make, debug_file) for make in makers)))
     useful = debug_file.quality > Quality.NOTHING or debug_file.has_unwind
@@ -114,14 +153,13 @@ def _make(debug_file: DebugFile) -> None:
         debug_file.ready_at = debug_file.regroup_at = timezone.now()
 
 
-def _problem_of(make: Callable[[DebugFile], None], debug_file: DebugFile) -> str:
+def _problem_of(make: Callable[[DebugFile], str], debug_file: DebugFile) -> str:
     try:
-        make(debug_file)
+        return make(debug_file)
     except (JobRefused, SandboxFailure, UnreadableDebugFile) as problem:
         return str(problem)
     except FileNotFoundError:
         return "the file itself is not in the store; upload it again"
-    return ""
 
 
 def is_mapping(debug_file: DebugFile) -> bool:
@@ -129,34 +167,64 @@ def is_mapping(debug_file: DebugFile) -> bool:
     return debug_file.kind == DebugFileKind.PROGUARD_MAPPING
 
 
-def _open_mapping(debug_file: DebugFile) -> None:
+def _open_mapping(debug_file: DebugFile) -> str:
     """Have a look whether it can be read; it is used as it is."""
     with debug_file_path(debug_file.sha256).open("rb") as source:
         sandbox().run(
             "crashes.symbolication.jobs:mapping_job", files=[source.fileno()], limits=OPEN_MAPPING
         )
     debug_file.quality = Quality.LINES
+    return ""
 
 
-def _make_symcache(debug_file: DebugFile) -> None:
-    target = symcache_path(debug_file.sha256)
+def _make_symcache(debug_file: DebugFile) -> str:
+    companions = companions_of(debug_file)
+    debug_file.table_key = companions.table_key(debug_file.sha256)
+    target = table_path(debug_file)
     if not target.exists():
         with tempfile.TemporaryFile(dir=_folder(target)) as scratch:
-            _build("crashes.symbolication.jobs:build_symcache_job", debug_file, target, scratch)
-    source = symcaches().get(target).source
-    debug_file.quality = Quality.LINES if source in _WITH_LINES else Quality.NAMES
+            if debug_file.table_key:
+                _build_joined(debug_file, companions, target, scratch)
+            else:
+                _build("crashes.symbolication.jobs:build_symcache_job", debug_file, target, scratch)
+    has_lines = symcaches().get(target).source in _WITH_LINES and companions.is_complete
+    debug_file.quality = Quality.LINES if has_lines else Quality.NAMES
+    return "; ".join(companions.problems())
 
 
-def _make_unwind_table(debug_file: DebugFile) -> None:
+def _build_joined(
+    debug_file: DebugFile, companions: Companions, target: Path, scratch: IO[bytes]
+) -> None:
+    """The symcache of a file and of what others hold of it, the split units in one file."""
+    files: list[IO[bytes]] = [scratch]
+    with ExitStack() as stack:
+        if companions.alternate is not None:
+            path = debug_file_path(companions.alternate.sha256)
+            files.append(stack.enter_context(path.open("rb")))
+        bundle = stack.enter_context(tempfile.TemporaryFile(dir=_folder(target)))
+        places = bundle_up([debug_file_path(file.sha256) for file in companions.split], bundle)
+        document = {"alternate": companions.alternate is not None, "split": places}
+        job = "crashes.symbolication.jobs:build_joined_symcache_job"
+        _build(job, debug_file, target, *files, bundle, document=document)
+
+
+def _make_unwind_table(debug_file: DebugFile) -> str:
     if not debug_file.facts.get("has_unwind"):
-        return
+        return ""
     target = unwind_path(debug_file.sha256)
     if not target.exists():
         _build("crashes.symbolication.unwind.jobs:build_cfi_job", debug_file, target)
     debug_file.has_unwind = True
+    return ""
 
 
-def _build(job: str, debug_file: DebugFile, target: Path, *scratch: Any) -> None:
+def _build(
+    job: str,
+    debug_file: DebugFile,
+    target: Path,
+    *others: IO[bytes],
+    document: dict[str, Any] | None = None,
+) -> None:
     """Have a job write `target`, whole or not at all. Raises JobRefused or SandboxFailure."""
     partial = _folder(target) / f".{target.name}.{secrets.token_hex(4)}"
     try:
@@ -164,8 +232,10 @@ def _build(job: str, debug_file: DebugFile, target: Path, *scratch: Any) -> None
             debug_file_path(debug_file.sha256).open("rb") as source,
             partial.open("x+b") as out,
         ):
-            files = [file.fileno() for file in (source, out, *scratch)]
-            sandbox().run(job, files=files, limits=BUILD_SYMCACHE)
+            files: tuple[IO[bytes], ...] = (source, out, *others)
+            arguments = () if document is None else (document,)
+            descriptors = [file.fileno() for file in files]
+            sandbox().run(job, *arguments, files=descriptors, limits=BUILD_SYMCACHE)
             out.flush()
             os.fsync(out.fileno())
         partial.rename(target)
@@ -180,7 +250,7 @@ def _folder(target: Path) -> Path:
 
 def _forget_missing(debug_file: DebugFile) -> None:
     """Nobody needs to look for what a ready file is."""
-    if debug_file.quality == Quality.NOTHING:
+    if debug_file.quality == Quality.NOTHING and not is_companion(debug_file):
         return
     ids = {debug_file.build_id, debug_file.mapping_id} - {""}
     MissingDebugFile.objects.filter(program_id=debug_file.program_id, build_id__in=ids).delete()

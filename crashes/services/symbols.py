@@ -24,13 +24,14 @@ from crashes.intake.report import without_nul
 from crashes.models import AppMapping, DebugFile, MissingDebugFile
 from crashes.services.blobs import blobs
 from crashes.services.sandboxes import IDENTIFY, sandbox
+from crashes.services.symbol_parts import note_parts
 from crashes.services.symbol_tables import (
     debug_file_path,
     files_by_name,
     is_mapping,
     prepare_debug_file,
-    symcache_path,
     symcaches,
+    table_path,
 )
 from crashes.stack import Crash
 from crashes.storage import move_durably
@@ -140,6 +141,7 @@ def record_file(new: NewFile, *, program_id: int, now: datetime) -> Registration
             "created_at": now,
         },
     )
+    note_parts(debug_file)
     if new.was_missing and debug_file.state == DebugFile.State.UNUSABLE:
         debug_file.state = DebugFile.State.RECEIVED
         debug_file.save(update_fields=["state"])
@@ -230,7 +232,7 @@ class StoreFinder:
     def _open(self, build_id: str) -> Symcache | None:
         usable = [_settled(debug_file) for debug_file in self._files[build_id]]
         for debug_file in sorted(usable, key=lambda file: (-file.quality, -file.pk)):
-            path = symcache_path(debug_file.sha256)
+            path = table_path(debug_file)
             if debug_file.quality > Quality.NOTHING and path.exists():
                 self._qualities[build_id] = debug_file.quality
                 note_use([debug_file], now=self._now)

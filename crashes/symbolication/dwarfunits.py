@@ -37,6 +37,7 @@ DW_FORM_ADDR = 0x01
 DW_FORM_DATA4 = 0x06
 DW_FORM_STRING = 0x08
 DW_FORM_STRP = 0x0E
+DW_FORM_REF_ADDR = 0x10
 DW_FORM_SEC_OFFSET = 0x17
 DW_FORM_IMPLICIT_CONST = 0x21
 DW_FORM_LINE_STRP = 0x1F
@@ -55,7 +56,7 @@ _FIXED = {
     0x1C: 4, 0x1E: 16, 0x20: 8, 0x24: 8, 0x25: 1, 0x26: 2, 0x27: 3, 0x28: 4, 0x29: 1, 0x2A: 2,
     0x2B: 3, 0x2C: 4,
 }  # fmt: skip
-_LEB = frozenset({0x0D, 0x0F, 0x15, 0x1A, 0x1B, 0x22, 0x23, 0x1F01, 0x1F02})
+LEB_FORMS = frozenset({0x0D, 0x0F, 0x15, 0x1A, 0x1B, 0x22, 0x23, 0x1F01, 0x1F02})
 _OFFSETS = frozenset({0x0E, 0x10, 0x17, 0x1D, 0x1F, 0x1F20, 0x1F21})
 _BLOCKS = {0x0A: 1, 0x03: 2, 0x04: 4}
 _LEB_BLOCKS = frozenset({0x09, 0x18})
@@ -81,7 +82,7 @@ class Unit:
 
     `values` maps an attribute of the root to `(form, value)`; the value of a string form is its
     offset or index, that of an inline string the place of its text. `root_end` is the first byte
-    behind the root.
+    behind the root, `abbreviations_at` where the header names its abbreviations.
     """
 
     start: int
@@ -97,6 +98,7 @@ class Unit:
     shape: Abbreviation | None = None
     root_end: int = 0
     values: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    abbreviations_at: int = 0
 
     def value(self, *attributes: int) -> int | None:
         """The value of the first of these attributes that the root has."""
@@ -108,14 +110,23 @@ def units(info: Bytes, abbreviations: Bytes, order: str) -> Iterator[Unit]:
     position = 0
     while position + 12 <= len(info):
         try:
-            unit = _header(info, order, position)
+            unit = header(info, order, position)
             yield with_root(unit, info, abbreviations, order)
         except (UnreadableUnit, struct.error, IndexError, OverflowError):
             return
         position = unit.end
 
 
-def _header(info: Bytes, order: str, start: int) -> Unit:
+def size_of(head: Bytes, order: str) -> int:
+    """How many bytes a unit or line program has that begins like this."""
+    (length,) = struct.unpack_from(order + "I", head, 0)
+    if length == _DWARF_64:
+        return int(struct.unpack_from(order + "Q", head, 4)[0]) + 12
+    return int(length) + 4
+
+
+def header(info: Bytes, order: str, start: int = 0) -> Unit:
+    """The header of the unit that begins at `start`. Raises UnreadableUnit or struct.error."""
     (length,) = struct.unpack_from(order + "I", info, start)
     position, is_wide = start + 4, length == _DWARF_64
     if is_wide:
@@ -134,6 +145,7 @@ def _header(info: Bytes, order: str, start: int) -> Unit:
         kind, address_bytes, abbreviations = struct.unpack_from(
             order + "BB" + offset, info, position
         )
+        abbreviations_at = position + 2
         position += struct.calcsize(order + "BB" + offset)
         if kind in _WITH_ID:
             (dwo_id,) = struct.unpack_from(order + "Q", info, position)
@@ -142,8 +154,12 @@ def _header(info: Bytes, order: str, start: int) -> Unit:
             position += 8 + struct.calcsize(offset)
     else:
         abbreviations, address_bytes = struct.unpack_from(order + offset + "B", info, position)
+        abbreviations_at = position
         position += struct.calcsize(order + offset + "B")
-    return Unit(start, end, version, is_wide, kind, address_bytes, abbreviations, position, dwo_id)
+    return Unit(
+        start, end, version, is_wide, kind, address_bytes, abbreviations, position, dwo_id,
+        abbreviations_at=abbreviations_at,
+    )  # fmt: skip
 
 
 def with_root(unit: Unit, info: Bytes, abbreviations: Bytes, order: str) -> Unit:
@@ -164,7 +180,7 @@ def with_root(unit: Unit, info: Bytes, abbreviations: Bytes, order: str) -> Unit
         dwo_id = values[DW_AT_GNU_DWO_ID][1]
     return Unit(
         unit.start, unit.end, unit.version, unit.is_wide, unit.type, unit.address_bytes,
-        unit.abbreviations, unit.root, dwo_id, code, shape, position, values,
+        unit.abbreviations, unit.root, dwo_id, code, shape, position, values, unit.abbreviations_at,
     )  # fmt: skip
 
 
@@ -200,7 +216,7 @@ def abbreviation_rows(table: Bytes, position: int) -> Iterator[tuple[int, Abbrev
 
 def _read(info: Bytes, position: int, form: int, unit: Unit, order: str) -> tuple[int, int]:
     """The value of one attribute, and the position behind it."""
-    if form in _LEB:
+    if form in LEB_FORMS:
         return leb128(info, position)
     if form == DW_FORM_STRING:
         return position, bytes(info[position : unit.end]).index(b"\0") + position + 1
@@ -210,12 +226,40 @@ def _read(info: Bytes, position: int, form: int, unit: Unit, order: str) -> tupl
     if form in _LEB_BLOCKS:
         length, start = leb128(info, position)
         return position, start + length
-    size_bytes = _FIXED.get(form, 8 if unit.is_wide else 4)
-    if form == DW_FORM_ADDR:
-        size_bytes = unit.address_bytes
-    elif form not in _FIXED and form not in _OFFSETS:
-        raise UnreadableUnit
+    size_bytes = fixed_size(form, unit)
     return _number(info, position, size_bytes, order), position + size_bytes
+
+
+def fixed_size(form: int, unit: Unit) -> int:
+    """How many bytes a form takes in a unit that has one size. Raises UnreadableUnit."""
+    if form == DW_FORM_ADDR or (form == DW_FORM_REF_ADDR and unit.version == _VERSIONS[0]):
+        return unit.address_bytes
+    if form not in _FIXED and form not in _OFFSETS:
+        raise UnreadableUnit
+    return _FIXED.get(form, 8 if unit.is_wide else 4)
+
+
+def skipped(info: Bytes, position: int, form: int, unit: Unit, order: str) -> int:
+    """The position behind a value. Raises UnreadableUnit."""
+    return _read(info, position, form, unit, order)[1]
+
+
+def forms_in(table: Bytes, position: int) -> Iterator[tuple[int, int, int]]:
+    """`(start, end, form)` of every form in the set of abbreviations at `position`."""
+    for _ in range(_MAX_ABBREVIATIONS):
+        code, position = leb128(table, position)
+        if code == 0:
+            return
+        _, position = leb128(table, position)
+        position += 1
+        for _ in range(_MAX_ATTRIBUTES):
+            attribute, start = leb128(table, position)
+            form, position = leb128(table, start)
+            if attribute == form == 0:
+                break
+            yield start, position, form
+            if form == DW_FORM_IMPLICIT_CONST:
+                _, position = leb128(table, position)
 
 
 def _number(data: Bytes, position: int, size_bytes: int, order: str) -> int:

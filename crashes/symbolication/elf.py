@@ -1,10 +1,12 @@
 """What an uploaded file is: its kind, its build id, and what it can tell.
 
-Four kinds of file bring names to crashes:
+These kinds of file bring names to crashes:
 
     elf               a library or program as it runs on the phone, stripped or not
     elf_debug         its separate debug file (`objcopy --only-keep-debug`): the code is gone,
                       the DWARF is there
+    elf_alternate     what `dwz -m` found to be common to several of those (`altfile.py`)
+    elf_split         a `.dwo`, or a `.dwp` of many: units that a program has split off
     breakpad_sym      Breakpad's text form: `MODULE Linux arm64 <debug id> libfoo.so`
     proguard_mapping  R8's or ProGuard's `mapping.txt`
 
@@ -12,6 +14,9 @@ An ELF file is named by the GNU build-id note; a report names its modules by the
 note is looked up in the PT_NOTE segments, then in the note sections (`.note.gnu.build-id`). Some
 systems speak of the debug id instead, which is made from the first 16 bytes of the build id read
 as a little-endian GUID: build id `ebd3242e…` is debug id `2e24d3eb-…`.
+
+An alternate file goes by its build id as well, which the others name; split units go by their ids,
+and such a file by the first of them.
 
 A mapping file has two names: the `pg_map_id` that R8 writes into its header and into the frames
 of the app, and the UUID that upload tools compute: UUID version 5 of the file's bytes within the
@@ -30,6 +35,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO
 
+from crashes.symbolication.altfile import AlternateLink, alternate_link
 from crashes.symbolication.elffile import (
     ET_REL,
     MAGIC,
@@ -80,6 +86,8 @@ class DebugFileKind(StrEnum):
 
     ELF = "elf"
     ELF_DEBUG = "elf_debug"
+    ELF_ALTERNATE = "elf_alternate"
+    ELF_SPLIT = "elf_split"
     BREAKPAD_SYM = "breakpad_sym"
     PROGUARD_MAPPING = "proguard_mapping"
 
@@ -94,7 +102,7 @@ class DebugFileFacts:
     in a `.sym`, or what the debug link calls it. `load_base` is the address of the first loaded
     segment, which symcaches count from. `text_ranges` are `(start, end)` virtual addresses.
     `dwo_ids` are the units that were split off, or that the file holds for
-    another one. `has_symtab` is true for a full symbol table, in the open or xz-compressed inside
+    another one; `alternate` is the build id of the file that it shares debug information with. `has_symtab` is true for a full symbol table, in the open or xz-compressed inside
     (`has_minidebug`); the dynamic table, which a stripped library keeps, is `has_dynsym`.
     """
 
@@ -116,6 +124,7 @@ class DebugFileFacts:
     text_ranges: tuple[tuple[int, int], ...] = ()
     has_compressed_sections: bool = False
     dwo_ids: tuple[str, ...] = ()
+    alternate: str | None = None
 
 
 def identify(source: BinaryIO | bytes) -> DebugFileFacts:
@@ -155,15 +164,23 @@ def elf_facts(elf: ElfFile) -> DebugFileFacts:
         raise UnreadableDebugFile("unsupported_machine", f"ELF machine {elf.machine} is unknown")
     if elf.type == _ET_CORE:
         raise UnreadableDebugFile("core_dump", "a core dump is not a debug file")
+    link = alternate_link(elf)
+    units = dwo_ids(elf)[:_MAX_SPLIT_UNITS] if _is_split(elf) else ()
+    kind = _kind(elf, link)
     build_id = build_id_of(elf)
+    if kind is DebugFileKind.ELF_SPLIT:
+        build_id = next(iter(units), None)
+    elif build_id is None and link is not None and link.is_shared:
+        build_id = link.build_id
     little = elf.layout.order == "<"
     symtab, dynsym = _has_type(elf, SHT_SYMTAB), _has_type(elf, SHT_DYNSYM)
     minidebug, dwarf = elf.section(".gnu_debugdata"), elf.debug_section("info")
     debuglink = _debuglink(elf)
+    is_code = kind in {DebugFileKind.ELF, DebugFileKind.ELF_DEBUG}
     return DebugFileFacts(
-        kind=DebugFileKind.ELF_DEBUG if _has_lost_its_code(elf) else DebugFileKind.ELF,
+        kind=kind,
         build_id=build_id,
-        debug_id=debug_id_of(build_id, is_little_endian=little) if build_id else None,
+        debug_id=debug_id_of(build_id, is_little_endian=little) if build_id and is_code else None,
         arch=elf.arch,
         mapping_id=_kernel_name(elf),
         name=_soname(elf) or _module_name(elf) or _name_in(debuglink),
@@ -178,8 +195,19 @@ def elf_facts(elf: ElfFile) -> DebugFileFacts:
         load_base=elf.load_base,
         text_ranges=elf.text_ranges,
         has_compressed_sections=any(section.is_compressed for section in elf.sections),
-        dwo_ids=dwo_ids(elf)[:_MAX_SPLIT_UNITS] if _is_split(elf) else (),
+        dwo_ids=units,
+        alternate=link.build_id if link is not None and not link.is_shared else None,
     )
+
+
+def _kind(elf: ElfFile, link: AlternateLink | None) -> DebugFileKind:
+    has_code = any(section.is_code for section in elf.sections)
+    if _holds_split_units(elf) and (elf.type == ET_REL or not has_code):
+        return DebugFileKind.ELF_SPLIT
+    is_alone = not (has_code or elf.segments or _has_type(elf, SHT_SYMTAB))
+    if is_alone and elf.debug_section("info") and (link is None or link.is_shared):
+        return DebugFileKind.ELF_ALTERNATE
+    return DebugFileKind.ELF_DEBUG if _has_lost_its_code(elf) else DebugFileKind.ELF
 
 
 def build_id_of(elf: ElfFile) -> str | None:
@@ -208,14 +236,16 @@ def _has_unwind(elf: ElfFile) -> bool:
     return has_tables or elf.debug_section("frame") is not None
 
 
+def _holds_split_units(elf: ElfFile) -> bool:
+    return any(section.name.endswith(".dwo") for section in elf.sections)
+
+
 def _is_split(elf: ElfFile) -> bool:
     """Whether the units' bodies live in `.dwo` or `.dwp` files, or this is one of those."""
     names = {section.name for section in elf.sections}
     # The skeletons that stay behind share .debug_addr with clang's ordinary DWARF 5; what tells
     # them apart is the index of names, which -gsplit-dwarf switches on in both compilers.
-    return any(name.endswith(".dwo") for name in names) or (
-        ".debug_addr" in names and ".debug_gnu_pubnames" in names
-    )
+    return _holds_split_units(elf) or (".debug_addr" in names and ".debug_gnu_pubnames" in names)
 
 
 def _debuglink(elf: ElfFile) -> str | None:

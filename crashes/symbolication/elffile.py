@@ -195,6 +195,14 @@ class ElfFile:
             code = [(s.addr, s.addr + s.memory_bytes) for s in loaded]
         return _merged(code)
 
+    @property
+    def names(self) -> Section | None:
+        """The section with the names of sections."""
+        offset = self.names_offset
+        return next(
+            (s for s in self.sections if offset and s.offset == offset and s.has_bytes), None
+        )
+
     def section(self, name: str) -> Section | None:
         """The first section with this name."""
         return next((section for section in self.sections if section.name == name), None)

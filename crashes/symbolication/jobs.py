@@ -26,6 +26,7 @@ from crashes.stack import from_json, to_json
 from crashes.symbolication.elf import DebugFileKind, identify
 from crashes.symbolication.errors import UnreadableDebugFile
 from crashes.symbolication.retrace.retracer import Retracer
+from crashes.symbolication.splitdwarf import SplitPlace
 from crashes.symbolication.symcache import build_symcache
 
 
@@ -59,14 +60,24 @@ def _holds_nul(fd: int) -> bool:
         return data.find(b"\0") >= 0
 
 
-def build_symcache_job(
-    debug_fd: int, out_fd: int, scratch_fd: int | None = None, *split_fds: int
-) -> dict[str, Any]:
-    """Compile `debug_fd` into `out_fd`; `SymcacheFacts` as a dict. Raises UnreadableDebugFile.
+def build_symcache_job(debug_fd: int, out_fd: int, scratch_fd: int | None = None) -> dict[str, Any]:
+    """Compile `debug_fd` into `out_fd`; `SymcacheFacts` as a dict. Raises UnreadableDebugFile."""
+    return _plain(asdict(build_symcache(debug_fd, out_fd, scratch_fd=scratch_fd)))
 
-    `split_fds` are `.dwo` or `.dwp` files that may hold units of the file.
+
+def build_joined_symcache_job(
+    companions: Mapping[str, Any], debug_fd: int, out_fd: int, scratch_fd: int, *fds: int
+) -> dict[str, Any]:
+    """The same with what other files hold of the debug information.
+
+    `companions` says where that is: with `alternate` the first of `fds` is the file that `dwz`
+    moved things into; `split` are `(start, size in bytes)` of `.dwo` and `.dwp` files in the last.
     """
-    facts = build_symcache(debug_fd, out_fd, scratch_fd=scratch_fd, split_fds=split_fds)
+    split = [SplitPlace(fds[-1], start, size_bytes) for start, size_bytes in companions["split"]]
+    alternate_fd = fds[0] if companions["alternate"] else None
+    facts = build_symcache(
+        debug_fd, out_fd, scratch_fd=scratch_fd, split=split, alternate_fd=alternate_fd
+    )
     return _plain(asdict(facts))
 
 

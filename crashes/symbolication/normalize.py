@@ -1,6 +1,6 @@
 """A debug file as the symcache compiler should see it.
 
-`mapped` gives the file's bytes as a private memory map with three things put right:
+`mapped` gives the file's bytes as a private memory map with four things put right:
 
 1. Compressed sections (`SHF_COMPRESSED` with zlib or zstd, and the older `.zdebug_*`) are
    inflated. The inflated copy goes to a scratch file: the caller's, best on a disk, or an
@@ -8,7 +8,8 @@
    heap; from a mapped scratch file the pages can be dropped and read again, which halves the
    memory of a large build.
 2. An unlinked object, as kernel modules are, is given addresses (`relocate.py`).
-3. Line sequences of discarded code become tombstones (`lineprograms.py`). Only the touched pages
+3. What `dwz` moved into an alternate file comes back (`altfile.py`), where that file is given.
+4. Line sequences of discarded code become tombstones (`lineprograms.py`). Only the touched pages
    become private copies; the uploaded file is never written to.
 
 Memory stays bounded: data moves in pieces of 1 MiB, and the sizes that compressed sections
@@ -16,39 +17,32 @@ declare are added up and checked before anything is inflated (a file of 226 MB m
 617 MB of DWARF; one of 1 MB that claims 10 GB may not pass).
 """
 
-import errno
 import io
 import mmap
 import os
 import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, cast
 
-import zstandard
-
-from crashes.symbolication.elffile import (
-    ELFCOMPRESS_ZLIB,
-    ELFCOMPRESS_ZSTD,
-    ET_REL,
-    SHF_COMPRESSED,
-    ElfFile,
-    Section,
-    read_at,
-)
+from crashes.symbolication.altfile import join
+from crashes.symbolication.elffile import ET_REL, SHF_COMPRESSED, ElfFile, read_at
 from crashes.symbolication.errors import UnreadableDebugFile
+from crashes.symbolication.inflating import (
+    MAX_INFLATED_BYTES,
+    PIECE_BYTES,
+    Packed,
+    check_sizes,
+    inflated,
+    malformed,
+    packing,
+    write_all,
+)
 from crashes.symbolication.lineprograms import LineWalk, dead_addresses
 from crashes.symbolication.relocate import relocate
 
-MAX_INFLATED_BYTES = 8 << 30
-
-_PIECE_BYTES = 1 << 20
 _ALIGNMENT = 16
-_GNU_MAGIC = b"ZLIB"
-_GNU_HEADER_BYTES = 12
-_MAX_ZSTD_WINDOW_BYTES = 128 << 20
 
 
 @dataclass(slots=True)
@@ -60,33 +54,34 @@ class Normalized:
     lines: LineWalk = field(default_factory=LineWalk)
 
 
-@dataclass(frozen=True, slots=True)
-class _Packed:
-    """A compressed section: how it is packed, where its stream lies, its inflated size."""
-
-    section: Section
-    method: int
-    offset: int
-    end: int
-    inflated_bytes: int
-
-
 @contextmanager
 def mapped(
-    elf: ElfFile, debug_fd: int, scratch_fd: int | None = None, *, limit_bytes: int | None = None
+    elf: ElfFile,
+    debug_fd: int,
+    scratch_fd: int | None = None,
+    *,
+    limit_bytes: int | None = None,
+    alternate_fd: int | None = None,
 ) -> Iterator[Normalized]:
     """The normalized bytes of `debug_fd`, whose headers are in `elf`.
 
     `scratch_fd` is an empty file opened for reading and writing; without one an anonymous memory
-    file is used when the file is compressed. Raises UnreadableDebugFile.
+    file is used when the file is compressed. `alternate_fd` is the file that `dwz` moved things
+    into. Raises UnreadableDebugFile.
     """
     packed = _packed_sections(elf, MAX_INFLATED_BYTES if limit_bytes is None else limit_bytes)
-    if not packed:
+    if not packed and alternate_fd is None:
         with _private_map(debug_fd) as data:
             yield _patched(data, _linked(data, elf))
         return
     with _scratch(scratch_fd) as target_fd:
         _write_inflated(elf, debug_fd, target_fd, packed)
+        if alternate_fd is not None:
+            with (
+                open(target_fd, "rb", closefd=False) as own,
+                open(alternate_fd, "rb", closefd=False) as shared,
+            ):
+                join(ElfFile(own), target_fd, ElfFile(shared))
         with _private_map(target_fd) as data, open(target_fd, "rb", closefd=False) as copy:
             yield _patched(data, _linked(data, ElfFile(copy)))
 
@@ -138,49 +133,23 @@ def _patched(data: mmap.mmap, elf: ElfFile) -> Normalized:
 # --- inflating -----------------------------------------------------------------------------
 
 
-def _packed_sections(elf: ElfFile, limit_bytes: int) -> list[_Packed]:
-    packed = [_packed(elf, s) for s in elf.sections if s.is_compressed and s.has_bytes]
-    if sum(part.inflated_bytes for part in packed) > limit_bytes:
-        raise UnreadableDebugFile(
-            "inflates_too_far", f"the compressed sections hold more than {limit_bytes} bytes"
-        )
-    return packed
+def _packed_sections(elf: ElfFile, limit_bytes: int) -> list[Packed]:
+    sections = [s for s in elf.sections if s.is_compressed and s.has_bytes]
+    check_sizes(elf, sections, limit_bytes)
+    return [packing(elf, section) for section in sections]
 
 
-def _packed(elf: ElfFile, section: Section) -> _Packed:
-    end = section.offset + section.size_bytes
-    if end > elf.size_bytes:
-        raise UnreadableDebugFile("truncated_elf", "the file ends too early", where=section.name)
-    if section.flags & SHF_COMPRESSED:
-        header = elf.layout.compression
-        method, size_bytes, _ = header.unpack(_head(elf, section, header.size))
-        return _Packed(section, method, section.offset + header.size, end, size_bytes)
-    head = _head(elf, section, _GNU_HEADER_BYTES)
-    if head[:4] != _GNU_MAGIC:
-        raise UnreadableDebugFile("malformed_compression", "no ZLIB header", where=section.name)
-    size_bytes = int.from_bytes(head[4:], "big")
-    return _Packed(section, ELFCOMPRESS_ZLIB, section.offset + len(head), end, size_bytes)
-
-
-def _head(elf: ElfFile, section: Section, size_bytes: int) -> bytes:
-    if section.size_bytes < size_bytes:
-        raise UnreadableDebugFile(
-            "malformed_compression", "the compression header is cut off", where=section.name
-        )
-    return read_at(elf.file, section.offset, size_bytes, section.name)
-
-
-def _write_inflated(elf: ElfFile, source_fd: int, target_fd: int, packed: list[_Packed]) -> None:
+def _write_inflated(elf: ElfFile, source_fd: int, target_fd: int, packed: list[Packed]) -> None:
     """Write the file with `packed` inflated behind its end and the headers pointing there."""
     _copy_around(source_fd, target_fd, elf.size_bytes, packed)
     end = elf.size_bytes
     for part in packed:
         start = -(-end // _ALIGNMENT) * _ALIGNMENT
-        end = _write_section(source_fd, target_fd, part, start)
+        end = _write_section(elf, target_fd, part, start)
         _repoint(elf, target_fd, part, start)
 
 
-def _copy_around(source_fd: int, target_fd: int, size_bytes: int, holes: list[_Packed]) -> None:
+def _copy_around(source_fd: int, target_fd: int, size_bytes: int, holes: list[Packed]) -> None:
     """Copy everything except the compressed streams; the file system keeps holes there."""
     position = 0
     for hole in sorted(holes, key=lambda part: part.offset):
@@ -191,44 +160,26 @@ def _copy_around(source_fd: int, target_fd: int, size_bytes: int, holes: list[_P
 
 def _copy(source_fd: int, target_fd: int, start: int, end: int) -> None:
     while start < end:
-        piece = os.pread(source_fd, min(_PIECE_BYTES, end - start), start)
+        piece = os.pread(source_fd, min(PIECE_BYTES, end - start), start)
         if not piece:
             raise UnreadableDebugFile("truncated_elf", "the file became shorter while being read")
-        _write_all(target_fd, piece, start)
+        write_all(target_fd, piece, start)
         start += len(piece)
 
 
-def _write_all(fd: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = _write(fd, view, offset)
-        view, offset = view[written:], offset + written
-
-
-def _write(fd: int, data: memoryview, offset: int) -> int:
-    try:
-        return os.pwrite(fd, data, offset)
-    except OSError as problem:
-        if problem.errno != errno.EFBIG:
-            raise
-        raise UnreadableDebugFile(
-            "inflates_too_far", "the inflated file is larger than this process may write"
-        ) from problem
-
-
-def _write_section(source_fd: int, target_fd: int, part: _Packed, start: int) -> int:
+def _write_section(elf: ElfFile, target_fd: int, part: Packed, start: int) -> int:
     position, end = start, start + part.inflated_bytes
-    for piece in _inflated(source_fd, part):
+    for piece in inflated(elf.file, part):
         if position + len(piece) > end:
-            raise _malformed(part, "it inflates to more than it says")
-        _write_all(target_fd, piece, position)
+            raise malformed(part.section, "it inflates to more than it says")
+        write_all(target_fd, piece, position)
         position += len(piece)
     if position != end:
-        raise _malformed(part, "it inflates to less than it says")
+        raise malformed(part.section, "it inflates to less than it says")
     return end
 
 
-def _repoint(elf: ElfFile, target_fd: int, part: _Packed, start: int) -> None:
+def _repoint(elf: ElfFile, target_fd: int, part: Packed, start: int) -> None:
     """Let the section's header describe the inflated bytes; undo the `.z` of the old names."""
     entry = elf.layout.section
     place = elf.sections_offset + part.section.index * entry.size
@@ -238,11 +189,11 @@ def _repoint(elf: ElfFile, target_fd: int, part: _Packed, start: int) -> None:
     if part.section.is_gnu_compressed:
         # `.zdebug_x` becomes `.debug_x` in place: its second letter turns into the dot.
         row[0] += 1
-        _write_all(target_fd, b".", elf.names_offset + part.section.name_offset + 1)
+        write_all(target_fd, b".", elf.names_offset + part.section.name_offset + 1)
     try:
-        _write_all(target_fd, entry.pack(*row), place)
+        write_all(target_fd, entry.pack(*row), place)
     except struct.error as problem:  # a 32-bit file beyond 4 GiB
-        raise _malformed(part, "it does not fit the file") from problem
+        raise malformed(part.section, "it does not fit the file") from problem
 
 
 class _Map(io.RawIOBase):
@@ -267,55 +218,3 @@ class _Map(io.RawIOBase):
         target[: len(piece)] = piece
         self._position += len(piece)
         return len(piece)
-
-
-class _Stream(io.RawIOBase):
-    """A stretch of a file as a stream of its own."""
-
-    def __init__(self, fd: int, start: int, end: int) -> None:
-        self._fd, self._position, self._end = fd, start, end
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, target: Any) -> int:
-        wanted = min(len(target), self._end - self._position)
-        piece = os.pread(self._fd, wanted, self._position)
-        target[: len(piece)] = piece
-        self._position += len(piece)
-        return len(piece)
-
-
-def _inflated(fd: int, part: _Packed) -> Iterator[bytes]:
-    stream = _Stream(fd, part.offset, part.end)
-    try:
-        if part.method == ELFCOMPRESS_ZLIB:
-            yield from _zlib_pieces(stream)
-        elif part.method == ELFCOMPRESS_ZSTD:
-            yield from _zstd_pieces(stream)
-        else:
-            raise _malformed(part, f"compression method {part.method} is unknown")
-    except (zlib.error, zstandard.ZstdError) as problem:
-        raise _malformed(part, "the compressed data is damaged") from problem
-
-
-def _zlib_pieces(stream: _Stream) -> Iterator[bytes]:
-    inflater = zlib.decompressobj()
-    while not inflater.eof:
-        packed = inflater.unconsumed_tail or stream.read(_PIECE_BYTES)
-        piece = inflater.decompress(packed, _PIECE_BYTES)
-        if not piece and not packed:
-            return
-        yield piece
-
-
-def _zstd_pieces(stream: _Stream) -> Iterator[bytes]:
-    source = io.BufferedReader(stream, _PIECE_BYTES)
-    inflater = zstandard.ZstdDecompressor(max_window_size=_MAX_ZSTD_WINDOW_BYTES)
-    with inflater.stream_reader(source, read_size=_PIECE_BYTES, read_across_frames=True) as reader:
-        while piece := reader.read(_PIECE_BYTES):
-            yield piece
-
-
-def _malformed(part: _Packed, detail: str) -> UnreadableDebugFile:
-    return UnreadableDebugFile("malformed_compression", detail, where=part.section.name)

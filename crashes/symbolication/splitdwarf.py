@@ -17,19 +17,23 @@ Understood are DWARF 5 and the GNU form before it. Type units are not needed. A 
 room for what must be said keeps the names of the symbol table; `split_units` counts the others.
 """
 
+import os
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BufferedReader
 from itertools import pairwise
 from mmap import mmap
+from typing import BinaryIO, NamedTuple, cast
 
 from crashes.symbolication import dwarfunits as dwarf
 from crashes.symbolication.compiler import compile_table
 from crashes.symbolication.dwarfunits import Bytes, Unit, UnreadableUnit
-from crashes.symbolication.elffile import ElfFile
+from crashes.symbolication.elffile import ElfFile, Section
 from crashes.symbolication.elfimage import ElfImage, address_format
 from crashes.symbolication.elfsymbols import functions
 from crashes.symbolication.errors import UnreadableDebugFile
+from crashes.symbolication.inflating import Stretch, inflated_bytes, inflated_size
 from crashes.symbolication.table import string_bytes
 from crashes.symbolication.tableparts import Patch, TableParts
 
@@ -58,22 +62,34 @@ class SplitFile:
     parts: dict[int, dict[str, tuple[int, int]]] = field(default_factory=dict)
 
 
-def read(fds: Sequence[int]) -> list[SplitFile]:
-    """The split files behind some descriptors. Raises UnreadableDebugFile."""
-    files = []
-    for fd in fds:
-        with open(fd, "rb", closefd=False) as file:
-            files.append(_split_file(ElfFile(file)))
-    return files
+class SplitPlace(NamedTuple):
+    """Where a split file is: in a file that may hold several, one behind the other."""
+
+    fd: int
+    start: int = 0
+    size_bytes: int | None = None
+
+
+def read(places: Iterable[SplitPlace]) -> Iterator[SplitFile]:
+    """The split files, one at a time. One that cannot be read is left out, as if it were missing."""
+    for place in places:
+        size_bytes = place.size_bytes
+        if size_bytes is None:
+            size_bytes = os.fstat(place.fd).st_size
+        with BufferedReader(Stretch(place.fd, place.start, place.start + size_bytes)) as file:
+            try:
+                yield _split_file(ElfFile(cast("BinaryIO", file)))
+            except UnreadableDebugFile:
+                continue
 
 
 def _split_file(elf: ElfFile) -> SplitFile:
     found: dict[str, Bytes] = {}
     for section in elf.sections:
-        name = section.name.removeprefix(".debug_").removesuffix(".dwo")
+        name = _short_name(section)
         is_wanted = section.name.endswith(".dwo") or name == "cu_index"
-        if is_wanted and section.has_bytes and not section.is_compressed:
-            found[name] = elf.content(section, _MAX_SECTION_BYTES)
+        if is_wanted and section.has_bytes:
+            found[name] = inflated_bytes(elf, section, _MAX_SECTION_BYTES)
     order = elf.layout.order
     split = SplitFile(found)
     if "cu_index" in found:
@@ -89,11 +105,11 @@ def dwo_ids(elf: ElfFile) -> tuple[str, ...]:
     """The ids of the units that a file has split off, or holds for another, in hex, sorted."""
     contents = {}
     for section in elf.sections:
-        name = section.name.removeprefix(".debug_").removesuffix(".dwo")
+        name = _short_name(section)
         if name in {"cu_index", "info", "abbrev"} and section.has_bytes:
-            if section.is_compressed or section.size_bytes > _MAX_LISTED_BYTES:
+            if inflated_size(elf, section) > _MAX_LISTED_BYTES:
                 return ()
-            contents[name] = elf.content(section, _MAX_LISTED_BYTES)
+            contents[name] = inflated_bytes(elf, section, _MAX_LISTED_BYTES)
             if name == "cu_index":
                 rows = _indexed(contents[name], elf.layout.order)
                 return tuple(sorted(f"{key:016x}" for key, _ in rows))
@@ -102,6 +118,11 @@ def dwo_ids(elf: ElfFile) -> tuple[str, ...]:
         ids = {unit.dwo_id for unit in found if unit.dwo_id is not None}
         return tuple(sorted(f"{one:016x}" for one in ids))
     return ()
+
+
+def _short_name(section: Section) -> str:
+    name = section.name.removesuffix(".dwo")
+    return name.removeprefix(".zdebug_").removeprefix(".debug_")
 
 
 def _indexed(index: Bytes, order: str) -> Iterator[tuple[int, dict[str, tuple[int, int]]]]:
@@ -136,7 +157,7 @@ def _indexed(index: Bytes, order: str) -> Iterator[tuple[int, dict[str, tuple[in
 
 
 def with_units(
-    table: bytes, elf: ElfFile, data: mmap, files: Sequence[SplitFile]
+    table: bytes, elf: ElfFile, data: mmap, files: Iterable[SplitFile]
 ) -> tuple[bytes, int]:
     """The table of a program with the units that it has split off, and how many were found."""
     parts = TableParts.of(table)

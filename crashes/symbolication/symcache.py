@@ -24,7 +24,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from crashes.symbolication.compiler import compile_table
 from crashes.symbolication.demangle import demangle
@@ -37,12 +37,15 @@ from crashes.symbolication.linefallback import with_lines
 from crashes.symbolication.lineprograms import LineWalk
 from crashes.symbolication.minidebug import breakpad_text
 from crashes.symbolication.normalize import mapped
-from crashes.symbolication.splitdwarf import read, with_units
+from crashes.symbolication.splitdwarf import SplitPlace, read, with_units
 from crashes.symbolication.table import NONE, layout_of, raw_names, string_bytes, trailer_bytes
 
 SYMCACHE_VERSION = 2
 
 _MAX_NAME_CHARS = 65_536
+_WITHOUT_CODE = frozenset(
+    {DebugFileKind.PROGUARD_MAPPING, DebugFileKind.ELF_ALTERNATE, DebugFileKind.ELF_SPLIT}
+)
 
 
 class SymcacheSource(StrEnum):
@@ -79,13 +82,19 @@ class SymcacheFacts:
 
 
 def build_symcache(
-    debug_fd: int, out_fd: int, *, scratch_fd: int | None = None, split_fds: Sequence[int] = ()
+    debug_fd: int,
+    out_fd: int,
+    *,
+    scratch_fd: int | None = None,
+    split: Sequence[SplitPlace] = (),
+    alternate_fd: int | None = None,
 ) -> SymcacheFacts:
     """Compile the debug file behind `debug_fd` into the empty file behind `out_fd`.
 
     `scratch_fd` is an empty file opened for reading and writing, for the inflated copy of a
-    compressed debug file; without it an anonymous memory file serves. `split_fds` are `.dwo` or
-    `.dwp` files that may hold units of this one. Nothing is closed. Raises
+    compressed debug file; without it an anonymous memory file serves. `split` are `.dwo` or
+    `.dwp` files that may hold units of this one, `alternate_fd` is the file that `dwz` moved
+    things into. Nothing is closed. Raises
     UnreadableDebugFile: the codes of `identify` and of `normalize`, `no_symbols` for a file
     without names, `relocatable_object` for an unlinked one with relocations that
     are not understood, `uncompilable_debug_file` when the
@@ -93,29 +102,39 @@ def build_symcache(
     """
     with open(debug_fd, "rb", closefd=False) as file:
         facts = identify(file)
-        if facts.kind is DebugFileKind.PROGUARD_MAPPING:
-            raise UnreadableDebugFile("not_native", "a mapping holds no native symbols")
+        if facts.kind in _WITHOUT_CODE:
+            raise UnreadableDebugFile("not_native", "a file of this kind has no code of its own")
         file.seek(0)
         if file.read(4) == MAGIC:
-            return _build_from_elf(ElfFile(file), debug_fd, out_fd, scratch_fd, split_fds)
+            work = _Work(debug_fd, out_fd, scratch_fd, split, alternate_fd)
+            return _build_from_elf(ElfFile(file), work)
     with mmap.mmap(debug_fd, 0, access=mmap.ACCESS_READ) as data:
         return _write(compile_table(data), out_fd, facts, SymcacheSource.BREAKPAD, LineWalk())
 
 
-def _build_from_elf(
-    elf: ElfFile, debug_fd: int, out_fd: int, scratch_fd: int | None, split_fds: Sequence[int]
-) -> SymcacheFacts:
-    facts = elf_facts(elf)
+class _Work(NamedTuple):
+    """The descriptors of one build."""
+
+    debug_fd: int
+    out_fd: int
+    scratch_fd: int | None
+    split: Sequence[SplitPlace]
+    alternate_fd: int | None
+
+
+def _build_from_elf(elf: ElfFile, work: _Work) -> SymcacheFacts:
+    facts, out_fd = elf_facts(elf), work.out_fd
+    alternate_fd = work.alternate_fd if facts.alternate else None
     source = _source(facts)
     if source is SymcacheSource.MINIDEBUG:
         return _write(compile_table(breakpad_text(elf)), out_fd, facts, source, LineWalk())
-    with mapped(elf, debug_fd, scratch_fd) as normalized:
+    with mapped(elf, work.debug_fd, work.scratch_fd, alternate_fd=alternate_fd) as normalized:
         # An unlinked object has addresses only now.
         facts = replace(facts, text_ranges=normalized.elf.text_ranges)
         table = compile_table(normalized.data)
         split_units = 0
-        if split_fds and facts.is_split_dwarf:
-            files = read(split_fds)
+        if work.split and facts.is_split_dwarf:
+            files = read(work.split)
             table, split_units = with_units(table, normalized.elf, normalized.data, files)
         if source is SymcacheSource.DWARF:
             table = with_lines(table, normalized.elf, normalized.data, normalized.lines)

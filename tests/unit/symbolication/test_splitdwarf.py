@@ -13,6 +13,7 @@ from crashes.services.local_symbols import FolderFinder
 from crashes.symbolication.elf import identify
 from crashes.symbolication.errors import UnreadableDebugFile
 from crashes.symbolication.lookup import Symcache
+from crashes.symbolication.splitdwarf import SplitPlace
 from crashes.symbolication.symcache import SymcacheFacts, build_symcache
 from tests.conftest import require_program
 from tests.unit.symbolication.conftest import NATIVE, Compiler, Toolchain, run
@@ -31,8 +32,8 @@ def _built(library: Path, split: list[Path], target: Path) -> tuple[SymcacheFact
     with ExitStack() as stack:
         source = stack.enter_context(library.open("rb"))
         out = stack.enter_context(target.open("w+b"))
-        fds = [stack.enter_context(path.open("rb")).fileno() for path in split]
-        facts = build_symcache(source.fileno(), out.fileno(), split_fds=fds)
+        places = [SplitPlace(stack.enter_context(path.open("rb")).fileno()) for path in split]
+        facts = build_symcache(source.fileno(), out.fileno(), split=places)
     return facts, Symcache(target)
 
 

@@ -10,7 +10,7 @@ import pytest
 from symbolic.debuginfo import Archive
 from symbolic.symcache import SymCache
 
-from crashes.symbolication import normalize
+from crashes.symbolication import inflating
 from crashes.symbolication.elffile import SHF_COMPRESSED, ElfFile
 from crashes.symbolication.errors import UnreadableDebugFile
 from crashes.symbolication.lookup import Symcache
@@ -275,7 +275,7 @@ def test_a_wrong_inflated_size_is_refused(host: Toolchain, tmp_path: Path, claim
 def test_a_section_that_inflates_too_far_is_refused_before_it_is_inflated(
     host: Toolchain, tmp_path: Path
 ) -> None:
-    refusal = refusal_of(_claiming(host, tmp_path, normalize.MAX_INFLATED_BYTES), tmp_path)
+    refusal = refusal_of(_claiming(host, tmp_path, inflating.MAX_INFLATED_BYTES), tmp_path)
 
     assert refusal.code == "inflates_too_far"
 
