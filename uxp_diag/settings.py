@@ -5,6 +5,7 @@ UXP_DATA_DIR, secrets are made on first use, worker processes are children of on
 *Production*: DATABASE_URL and REDIS_URL are given, and insecure values are refused.
 """
 
+import os
 from pathlib import Path
 
 import environ
@@ -14,6 +15,10 @@ from django.core.exceptions import ImproperlyConfigured
 from uxp_diag.env import env_bool, env_int, env_list, env_path, env_secret, env_str
 from uxp_diag.residency import check_outgoing, check_region
 from uxp_diag.spool_keys import spool_private_keys, spool_public_key
+
+# Before numpy is imported. Workers share the processors already; threads that wait for each other
+# beside them made a verdict ten times as dear, and let its last digits depend on the machine.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
