@@ -3,6 +3,7 @@
 
 PY := .venv/bin/python
 PIP_INSTALL := $(PY) -m pip install --quiet --no-input --disable-pip-version-check --require-hashes
+PYTEST := $(PY) -m pytest -n auto --dist worksteal
 COMPILE := $(PY) -m piptools compile --quiet --allow-unsafe --generate-hashes --strip-extras \
 	--no-emit-find-links --no-emit-index-url --no-emit-trusted-host
 
@@ -23,10 +24,11 @@ serve: .venv/.runtime ## the platform without demo data (PORT=…)
 	@exec $(PY) manage.py serve
 
 # Two runs, two closing lines: everything on SQLite, then what touches the database on PostgreSQL.
+# Every processor takes tests in their order; one that has none left takes half of another's rest.
 test: .venv/.dev ## every check and test (ARGS='-k word' narrows it)
-	@$(PY) -m pytest $(ARGS); everything=$$?; \
+	@$(PYTEST) $(ARGS); everything=$$?; \
 	echo; echo 'Once more on PostgreSQL: what touches the database.'; \
-	UXP_TEST_VENDOR=postgresql $(PY) -m pytest tests/integration tests/journeys $(ARGS); postgres=$$?; \
+	UXP_TEST_VENDOR=postgresql $(PYTEST) tests/integration tests/journeys $(ARGS); postgres=$$?; \
 	exit $$(( everything ? everything : postgres ))
 
 bench: .venv/.runtime ## the benchmarks: one table, and var/bench.json

@@ -4,6 +4,7 @@ Whatever a machine lacks is skipped by name; with `CI=true` it is a failure, so 
 go missing unnoticed. Servers are found by tests/servers.py.
 """
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -18,9 +19,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.servers import (
     OwnRedis,
     ServerMissing,
-    empty_redis,
+    claimed_redis,
     find_postgres,
-    find_redis,
     fresh_database,
 )
 
@@ -133,13 +133,13 @@ def postgres_url() -> Iterator[str]:
 @pytest.fixture
 def redis_url() -> Iterator[str]:
     """An empty Redis database on the shared server, emptied again afterwards."""
-    try:
-        url = find_redis()
-    except ServerMissing as reason:
-        skip_or_fail(str(reason))
-        raise
-    yield url
-    empty_redis(url)
+    with contextlib.ExitStack() as stack:
+        try:
+            url = stack.enter_context(claimed_redis())
+        except ServerMissing as reason:
+            skip_or_fail(str(reason))
+            raise
+        yield url
 
 
 @pytest.fixture

@@ -5,7 +5,9 @@ tried. Whoever finds nothing gets a sentence that says what was looked for.
 """
 
 import contextlib
+import fcntl
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -68,22 +70,47 @@ def fresh_database(url: str, name: str, *, template: str = "template1") -> Itera
             connection.execute(drop.format(sql.Identifier(name)))
 
 
-def find_redis() -> str:
-    """The URL of a Redis database nobody uses. Raises ServerMissing.
+@contextlib.contextmanager
+def claimed_redis() -> Iterator[str]:
+    """The URL of an empty Redis database that nobody else uses meanwhile. Raises ServerMissing.
 
-    A URL that the environment names is taken as it is; on a server that was merely found, only
-    an empty numbered database will do.
+    It is emptied again afterwards. A URL that the environment names is taken as it is, and tests
+    that run beside this one take turns; on a server that was merely found, only an empty numbered
+    database will do.
     """
     given = os.environ.get("UXP_TEST_REDIS_URL")
     if given:
-        with _redis_at(given):
-            return given
+        with _redis_at(given), _claim(given, wait=True):
+            yield given
+            empty_redis(given)
+            return
     for number in range(15, 0, -1):
         url = f"{DEFAULT_REDIS_URL}/{number}"
-        with _redis_at(url) as client:
-            if client.dbsize() == 0:
-                return url
+        with _redis_at(url) as client, _claim(url, wait=False) as is_ours:
+            if is_ours and client.dbsize() == 0:
+                yield url
+                empty_redis(url)
+                return
     raise ServerMissing(f"Redis: every database at {_place(DEFAULT_REDIS_URL)} is in use")
+
+
+@contextlib.contextmanager
+def _claim(url: str, *, wait: bool) -> Iterator[bool]:
+    """Whether the database is ours, among the test processes of this machine, for this long."""
+    name = f"uxp-test-redis-{_place(url)}-{urlsplit(url).path.strip('/') or '0'}.lock"
+    path = Path(tempfile.gettempdir()) / name.replace(":", "-")
+    try:
+        lock = path.open("a")
+    except PermissionError:  # another user's
+        yield wait
+        return
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
 
 
 @contextlib.contextmanager
@@ -105,11 +132,16 @@ def empty_redis(url: str) -> None:
 
 
 def free_port() -> int:
-    """A TCP port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """A TCP port of this machine that nobody listens on.
+
+    It lies below those that the system gives to clients, or a connection of a test that runs
+    beside this one could have it before the server does.
+    """
+    while True:
+        port = random.SystemRandom().randrange(16_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass(slots=True)

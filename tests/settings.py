@@ -11,6 +11,8 @@ from pathlib import Path
 from tests.servers import DEFAULT_DATABASE_URL
 
 _FOLDER = Path(os.environ.get("UXP_TEST_DIR") or tempfile.mkdtemp(prefix="uxp-test-"))
+if "UXP_TEST_DIR" in os.environ:  # each process of a run has a folder of its own
+    _FOLDER /= os.environ.get("PYTEST_XDIST_WORKER", "")
 os.environ["UXP_DATA_DIR"] = str(_FOLDER)
 os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "0" * 50)
 os.environ.setdefault("UXP_IDENTITY_KEYS", "1:only-for-tests-" + "0" * 32)
