@@ -32,6 +32,7 @@ from crashes.services.symbols import (
     keep_file,
     record_file,
     refuse_beyond_quota,
+    refuse_nameless,
 )
 from uxp_diag.sandbox import JobRefused, SandboxFailure
 
@@ -183,13 +184,15 @@ def _take_in(items: Sequence[_Item]) -> list[tuple[Path, NewFile | DebugFileRefu
             facts = outcome.get("facts")
             if facts is None:
                 taken.append((path, DebugFileRefused(*_why(outcome))))
-            elif not (facts["build_id"] or facts.get("debug_id")):
-                refusal = DebugFileRefused("no_build_id", "The file has no build id to find it by.")
+                continue
+            try:
+                refuse_nameless(facts, path.name)
+            except DebugFileRefused as refusal:
                 taken.append((path, refusal))
-            else:
-                was_missing = keep_file(copy, sha256)
-                new = NewFile(sha256, size_bytes, facts, path.name, was_missing)
-                taken.append((path, new))
+                continue
+            was_missing = keep_file(copy, sha256)
+            new = NewFile(sha256, size_bytes, facts, path.name, was_missing)
+            taken.append((path, new))
     return taken
 
 

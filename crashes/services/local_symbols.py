@@ -1,5 +1,6 @@
 """Symbols from folders of debug files, without a database: for a person with a question."""
 
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,8 @@ from typing import Any
 from crashes.services.sandboxes import BUILD_SYMCACHE, IDENTIFY, sandbox
 from crashes.services.symbol_parts import bundle_up
 from crashes.symbolication.elf import DebugFileKind
+from crashes.symbolication.kernel import PREFIX, kernel_name
+from crashes.symbolication.kernelmap import release_in
 from crashes.symbolication.lookup import Symcache, SymcachePool
 from uxp_diag.sandbox import JobRefused, SandboxFailure
 
@@ -35,6 +38,15 @@ def identify_file(path: Path) -> dict[str, Any] | None:
         except (JobRefused, SandboxFailure):
             return None
     return facts
+
+
+def _kernel_name(facts: dict[str, Any], path: Path) -> str:
+    """What a kernel or a module of it goes by besides its build id; empty for anything else."""
+    if facts["kind"] == DebugFileKind.KERNEL_SYMBOLS:
+        release = release_in(path.name)
+        return kernel_name(release) if release else ""
+    name = facts.get("mapping_id") or ""
+    return name if name.startswith(PREFIX) else ""
 
 
 class FolderFinder:
@@ -64,6 +76,9 @@ class FolderFinder:
                 files = self._files.setdefault(facts["build_id"], [])
                 files.append((not facts.get("has_dwarf"), path))
                 self._wanted[path] = facts.get("alternate") or ""
+            name = _kernel_name(facts, path) if facts else ""
+            if facts and name:
+                self._files.setdefault(name, []).append((not facts.get("has_dwarf"), path))
 
     def __enter__(self) -> "FolderFinder":
         return self
@@ -85,7 +100,7 @@ class FolderFinder:
 
     def _make(self, build_id: str) -> Path | None:
         for _, source in sorted(self._files.get(build_id, [])):
-            target = self._folder / build_id
+            target = self._folder / hashlib.sha256(build_id.encode()).hexdigest()
             with (
                 source.open("rb") as debug,
                 target.open("w+b") as out,

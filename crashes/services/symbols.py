@@ -35,7 +35,10 @@ from crashes.services.symbol_tables import (
 )
 from crashes.stack import Crash
 from crashes.storage import move_durably
+from crashes.symbolication.elf import DebugFileKind
 from crashes.symbolication.frames import SymbolicationResult, symbolicate
+from crashes.symbolication.kernel import kernel_name
+from crashes.symbolication.kernelmap import release_in
 from crashes.symbolication.lookup import Symcache
 from crashes.symbolication.ports import DebugFileFinder
 from uxp_diag.db import insert_adding
@@ -90,14 +93,26 @@ def register_debug_file(
         facts = _identify(path)
         if build_id is not None and facts["build_id"] != build_id:
             raise DebugFileRefused("wrong_build_id", "The file is of another build id.")
-        if not (facts["build_id"] or facts.get("debug_id")):
-            raise DebugFileRefused("no_build_id", "The file has no build id to find it by.")
+        refuse_nameless(facts, name)
         if fetched_from:
             facts["fetched_from"] = fetched_from
         refuse_beyond_quota(size_bytes)
         was_missing = keep_file(path, sha256)  # before the row, which promises that it is there
         new = NewFile(sha256, size_bytes, facts, Path(name).name, was_missing)
         return record_file(new, program_id=program_id, now=now)
+
+
+def refuse_nameless(facts: dict[str, Any], name: str) -> None:
+    """Raise DebugFileRefused for a file that nothing would find; a kernel's map gets its release."""
+    if facts["kind"] == DebugFileKind.KERNEL_SYMBOLS:
+        release = release_in(Path(name).name)
+        if release is None:
+            raise DebugFileRefused(
+                "no_kernel_release", "Name it after its kernel: System.map-6.1.0-56-arm64."
+            )
+        facts["mapping_id"] = kernel_name(release)
+    if not (facts["build_id"] or facts.get("debug_id")):
+        raise DebugFileRefused("no_build_id", "The file has no build id to find it by.")
 
 
 @dataclass(frozen=True, slots=True)

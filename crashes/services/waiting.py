@@ -83,7 +83,10 @@ def native_build_ids(crash: Crash) -> tuple[str, ...]:
     """The build ids of native frames, or what else a kernel goes by, each once, those of the crashing thread first."""
     threads = sorted(crash.threads, key=lambda thread: not thread.crashing)
     frames = (frame for thread in threads for frame in thread.frames)
-    names = (frame.build_id if is_native(frame) else file_name(frame, crash) for frame in frames)
+    names = (
+        frame.build_id if is_native(frame) and frame.build_id else file_name(frame, crash)
+        for frame in frames
+    )
     return tuple(dict.fromkeys(filter(None, names)))
 
 

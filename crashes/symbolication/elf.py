@@ -8,6 +8,7 @@ These kinds of file bring names to crashes:
     elf_alternate     what `dwz -m` found to be common to several of those (`altfile.py`)
     elf_split         a `.dwo`, or a `.dwp` of many: units that a program has split off
     breakpad_sym      Breakpad's text form: `MODULE Linux arm64 <debug id> libfoo.so`
+    kernel_symbols    a kernel's `System.map` or `/proc/kallsyms` (`kernelmap.py`)
     proguard_mapping  R8's or ProGuard's `mapping.txt`
 
 An ELF file is named by the GNU build-id note; a report names its modules by the same bytes. The
@@ -21,6 +22,8 @@ and such a file by the first of them.
 A mapping file has two names: the `pg_map_id` that R8 writes into its header and into the frames
 of the app, and the UUID that upload tools compute: UUID version 5 of the file's bytes within the
 name space that is itself the UUID 5 of `guardsquare.com` among DNS names.
+
+A map of kernel symbols has the UUID of its bytes; which kernel it is of stands in its file's name.
 
 To add a kind: recognise its first bytes in `_identifiers`, fill a `DebugFileFacts`, and teach
 `symcache.build_symcache` to compile it.
@@ -50,6 +53,7 @@ from crashes.symbolication.elffile import (
 )
 from crashes.symbolication.errors import UnreadableDebugFile
 from crashes.symbolication.kernel import kernel_name
+from crashes.symbolication.kernelmap import MAX_BYTES, is_kernel_map, read_kernel_map
 from crashes.symbolication.splitdwarf import dwo_ids
 
 __all__ = ["DebugFileFacts", "DebugFileKind", "UnreadableDebugFile", "identify"]
@@ -89,6 +93,7 @@ class DebugFileKind(StrEnum):
     ELF_ALTERNATE = "elf_alternate"
     ELF_SPLIT = "elf_split"
     BREAKPAD_SYM = "breakpad_sym"
+    KERNEL_SYMBOLS = "kernel_symbols"
     PROGUARD_MAPPING = "proguard_mapping"
 
 
@@ -370,6 +375,20 @@ def _identify_mapping(file: BinaryIO, head: bytes) -> DebugFileFacts:
     )
 
 
+def _identify_kernel_map(file: BinaryIO, _: bytes) -> DebugFileFacts:
+    file.seek(0)
+    found = read_kernel_map(file.read(MAX_BYTES + 1))
+    return DebugFileFacts(
+        kind=DebugFileKind.KERNEL_SYMBOLS,
+        debug_id=_mapping_uuid(file),
+        arch=found.arch,
+        name="vmlinux",
+        has_symtab=True,
+        load_base=found.start,
+        text_ranges=((found.start, found.end),),
+    )
+
+
 def _mapping_uuid(file: BinaryIO) -> str:
     """UUID version 5 over the whole file, read in pieces (RFC 9562, section 5.5)."""
     digest = hashlib.sha1(_MAPPING_SPACE.bytes, usedforsecurity=False)
@@ -384,5 +403,6 @@ _IDENTIFIERS: tuple[
 ] = (
     (lambda head: head.startswith(MAGIC), _identify_elf),
     (lambda head: head.startswith(b"MODULE "), _identify_breakpad),
+    (is_kernel_map, _identify_kernel_map),
     (_is_mapping, _identify_mapping),
 )

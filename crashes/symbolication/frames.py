@@ -171,7 +171,9 @@ class _Work:
             self._sizes[frame] = size_bytes
         for position, frame in enumerate(frames):
             name = kernel.file_name(frame, self._crash)
-            if name:
+            if name and kernel.raw_address(frame, self._crash) is not None:
+                self._wanted.setdefault(name, {})[self._raw_address(frame, position)] = None
+            elif name:
                 self._calls.setdefault(name, {})[self._call(frame, position)] = None
             if is_native(frame) and frame.build_id:
                 self._wanted.setdefault(frame.build_id, {})[self._address(frame, position)] = None
@@ -183,6 +185,12 @@ class _Work:
         if not is_return and frame.trust not in _RETURN_ADDRESSES:
             return exact
         return max(0, exact - _CALL_BYTES.get(self._arch or "", 1))
+
+    def _raw_address(self, frame: Frame, position: int) -> int:
+        """A bare address in a kernel; all but the first are return addresses."""
+        exact = kernel.raw_address(frame, self._crash) or 0
+        back = _CALL_BYTES.get(self._arch or "", 1) if position else 0
+        return max(0, exact - back)
 
     def _call(self, frame: Frame, position: int) -> _Call:
         function = frame.raw_function or frame.function or ""
@@ -224,6 +232,9 @@ class _Work:
         if name and name in self._missing:
             self._missing[name].append(frame)
             yield _with_status(frame, FrameStatus.MISSING_DEBUG_FILE)
+        elif name and kernel.raw_address(frame, self._crash) is not None:
+            symbols = self._found[name][self._raw_address(frame, position)]
+            yield from self._replaced(frame, symbols)
         elif name:
             yield from self._replaced(frame, self._named[name, self._call(frame, position)])
         elif not is_native(frame):

@@ -52,7 +52,13 @@ def _outcome(fd: int) -> dict[str, Any]:
         return {"code": problem.code, "detail": problem.detail}
 
 
-_TEXTS = frozenset({DebugFileKind.BREAKPAD_SYM, DebugFileKind.PROGUARD_MAPPING})
+_TEXTS = frozenset(
+    {
+        DebugFileKind.BREAKPAD_SYM,
+        DebugFileKind.KERNEL_SYMBOLS,
+        DebugFileKind.PROGUARD_MAPPING,
+    }
+)
 
 
 def _holds_nul(fd: int) -> bool:

@@ -12,8 +12,10 @@ second name:
     kernel/6.1.0-56-arm64            vmlinux
     kernel/6.1.0-56-arm64/ext4       a module
 
-Frames that are nothing but an address, as kernels built without their own symbols print them, are
-not looked up: that would need the offset by which KASLR moved the kernel at that boot.
+Kernels built without their own symbols print nothing but addresses. A panic ends with how far KASLR
+moved the kernel at that boot (`Kernel Offset: 0x2a00000 from 0xffffffff81000000`, or `disabled`);
+taken away, the address is one of `vmlinux`. 32-bit kernels stay where they were linked. Without
+that line an address of 64 bits is not looked up: any name would be a guess.
 """
 
 from bisect import bisect_right
@@ -25,6 +27,7 @@ from crashes.symbolication.elfsymbols import Symbol
 
 PREFIX = "kernel/"
 _SOURCE = "kernel"
+_FIRST_WIDE = 1 << 32
 
 
 def kernel_name(release: str, module: str | None = None) -> str:
@@ -34,7 +37,12 @@ def kernel_name(release: str, module: str | None = None) -> str:
 
 def file_name(frame: Frame, crash: Crash) -> str | None:
     """What the debug file of a kernel's frame goes by; None for frames of anything else."""
-    if frame.address is not None or frame.function_offset is None or frame.inlined:
+    if frame.inlined:
+        return None
+    if raw_address(frame, crash) is not None:
+        release = crash.details.get("kernel_version")
+        return kernel_name(release) if isinstance(release, str) and release else None
+    if frame.address is not None or frame.function_offset is None:
         return None
     if crash.details.get("source") != _SOURCE or not (frame.raw_function or frame.function):
         return None
@@ -42,6 +50,16 @@ def file_name(frame: Frame, crash: Crash) -> str | None:
     if frame.build_id:
         return frame.build_id
     return kernel_name(release, frame.module) if isinstance(release, str) and release else None
+
+
+def raw_address(frame: Frame, crash: Crash) -> int | None:
+    """Where in `vmlinux` a frame is that a kernel printed as a bare address; None for others."""
+    if frame.address is None or frame.build_id or frame.module:
+        return None
+    if crash.details.get("source") != _SOURCE:
+        return None
+    offset = crash.details.get("kernel_offset", 0 if frame.address < _FIRST_WIDE else None)
+    return frame.address - offset if isinstance(offset, int) else None
 
 
 def sizes(crash: Crash, frames: Sequence[Frame]) -> list[int | None]:

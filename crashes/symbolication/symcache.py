@@ -6,8 +6,8 @@ The steps:
 2. an ELF file with DWARF or a symbol table is normalized (`normalize.py`: compressed sections
    inflated, line sequences of discarded code buried) and compiled by `symbolic`;
 3. code that no function of the DWARF claims gets its lines (`linefallback.py`);
-4. one that has only `.gnu_debugdata` goes through `minidebug.py` first; a Breakpad symbol file
-   is compiled as it is;
+4. one that has only `.gnu_debugdata` goes through `minidebug.py` first, the map of a kernel through
+   `kernelmap.py`; a Breakpad symbol file is compiled as it is;
 5. function names are demangled (`demangle.py`);
 6. table, names and a trailer with what the table cannot say (its load base, where code lies,
    the build id; of a kernel, its symbols) are written to the output file. `table.py` has the format.
@@ -33,6 +33,8 @@ from crashes.symbolication.elffile import MAGIC, ElfFile
 from crashes.symbolication.elfsymbols import labels
 from crashes.symbolication.errors import UnreadableDebugFile
 from crashes.symbolication.kernel import PREFIX, symbols_text
+from crashes.symbolication.kernelmap import breakpad_text as kernelmap_text
+from crashes.symbolication.kernelmap import read_kernel_map
 from crashes.symbolication.linefallback import with_lines
 from crashes.symbolication.lineprograms import LineWalk
 from crashes.symbolication.minidebug import breakpad_text
@@ -109,6 +111,11 @@ def build_symcache(
             work = _Work(debug_fd, out_fd, scratch_fd, split, alternate_fd)
             return _build_from_elf(ElfFile(file), work)
     with mmap.mmap(debug_fd, 0, access=mmap.ACCESS_READ) as data:
+        if facts.kind is DebugFileKind.KERNEL_SYMBOLS:
+            found = read_kernel_map(bytes(data))
+            table, places = compile_table(kernelmap_text(found)), symbols_text(found.functions)
+            source = SymcacheSource.SYMTAB
+            return _write(table, out_fd, facts, source, LineWalk(), places=places)
         return _write(compile_table(data), out_fd, facts, SymcacheSource.BREAKPAD, LineWalk())
 
 

@@ -10,7 +10,7 @@ from crashes.selectors.reports import get_report_content
 from crashes.services.acceptance import accept_reports
 from crashes.services.regrouping import list_awaited, regroup_waiting
 from crashes.services.symbol_tables import prepare_debug_file
-from crashes.services.symbols import register_debug_file
+from crashes.services.symbols import DebugFileRefused, register_debug_file
 from tests.conftest import require_program
 from tests.factories import make_program, make_viewer
 from tests.integration.test_pipeline import NOW, upload, work
@@ -52,6 +52,48 @@ def driver(tmp_path):
         [program, "-r", "-nostdlib", path, tmp_path / "note.o", "-o", linked], check=True
     )
     return linked
+
+
+_MAP = b"".join(
+    b"%016x T %s\n" % (0xFFFFFFC008000000 + number * 0x100, name)
+    for number, name in enumerate((b"_text", b"ring_take", b"ring_free", b"kthread"))
+)
+_BARE = """[    0.000000] Linux version 5.10.198-android12-9-gdeadbeef (a@b) #1 SMP PREEMPT
+[   10.000001] Unable to handle kernel NULL pointer dereference at virtual address 0000
+[   10.000002] Internal error: Oops: 96000004 [#1] PREEMPT SMP
+[   10.000004] pc : 0xffffffd008000110
+[   10.000005] Call trace:
+[   10.000006]  0xffffffd008000110
+[   10.000007]  0xffffffd008000304
+[   10.000009] Kernel panic - not syncing: Oops: Fatal exception
+[   10.000010] Kernel Offset: 0x1000000000 from 0xffffffc008000000
+"""
+
+
+def test_bare_addresses_get_names_when_the_map_comes():
+    program = make_program()
+    accept_reports([upload(_BARE, payload_format="kernel_log", program_id=program.pk)])
+    work()
+    name = "kernel/5.10.198-android12-9-gdeadbeef"
+    assert MissingDebugFile.objects.get().build_id == name
+
+    with pytest.raises(DebugFileRefused) as caught:
+        register_debug_file(io.BytesIO(_MAP), name="System.map", program_id=program.pk, now=NOW)
+    called = f"System.map-{name.removeprefix('kernel/')}"
+    found = register_debug_file(io.BytesIO(_MAP), name=called, program_id=program.pk, now=NOW)
+    prepare_debug_file(found.debug_file.pk)
+    late = NOW.replace(year=2036)
+    for number in list_awaited(now=late, limit=9):
+        while regroup_waiting(number, now=late):
+            pass
+
+    assert caught.value.code == "no_kernel_release"
+    content = get_report_content(viewer=make_viewer(program), report_pk=Report.objects.get().pk)
+    assert content is not None
+    assert content.crash is not None
+    frames = content.crash.threads[0].frames
+    assert [frame.function for frame in frames] == ["ring_take", "kthread"]
+    assert not MissingDebugFile.objects.exists()
 
 
 def test_a_kernel_log_gets_its_lines_when_the_module_comes(driver):

@@ -27,7 +27,7 @@ behaviour, a modem that was restarted); `reboot` for a log without any report, w
 or the kernel's reason when there is one.
 
 `details` holds source, which is `kernel` whatever the kind, and may hold: type, frame, incomplete, fatal, panicked, panic, later_reports, uptime_s, cpu,
-kernel_version, kernel_build, taint, hardware_name, workqueue, modules_linked_in, function_sizes,
+kernel_version, kernel_build, kernel_offset, taint, hardware_name, workqueue, modules_linked_in, function_sizes,
 frames_omitted, stuck_s, blocked_s, access_size_bytes, access_place, object_cache,
 object_size_bytes, oops_number, allocated_by and freed_by {task, frames}, subsystem,
 subsystem_failure, boot_reason, power_on_reason, reset_reason, raw, reset_status, corrected_bytes,

@@ -8,7 +8,14 @@ from crashes.formats.kernel_log.crash_types import type_of
 from crashes.formats.kernel_log.facts import Facts
 from crashes.formats.kernel_log.own_frame import readable
 from crashes.formats.kernel_log.report import Report, Verdict
-from crashes.formats.kernel_log.stack_lines import StackLine, calls, is_user_mode, stopped_at
+from crashes.formats.kernel_log.stack_lines import (
+    StackLine,
+    bare_calls,
+    calls,
+    is_user_mode,
+    stopped_at,
+    stopped_at_address,
+)
 from crashes.formats.lines import HeadAndTail
 from crashes.stack import Crash, CrashKind, Frame, FrameStatus, JsonValue, Thread
 
@@ -56,7 +63,8 @@ class _History:
 class _Stacks:
     """The calls of a report by what they show.
 
-    `stopped` is the function that the registers name above the trace, `loose` are calls above any
+    `stopped` is the function that the registers name above the trace, `bare` are addresses without
+    names, `loose` are calls above any
     heading, where some reports have their whole stack.
     """
 
@@ -64,11 +72,14 @@ class _Stacks:
     loose: list[StackLine] = field(default_factory=list)
     trace: list[StackLine] = field(default_factory=list)
     objects: list[_History] = field(default_factory=list)
+    bare: list[StackLine] = field(default_factory=list)
 
     @property
     def calls(self) -> list[StackLine]:
         """The stack of the report, with the place where the processor stopped at its top."""
         stack = self.trace or self.loose
+        if self.stopped is None and not stack:
+            return self.bare
         if self.stopped is None or any(_is_same(call, self.stopped) for call in stack[:8]):
             return stack
         return [self.stopped, *stack]
@@ -112,6 +123,16 @@ def _take(stacks: _Stacks, target: list[StackLine] | None, text: str) -> None:
             stacks.stopped = stopped
     elif target is not None:
         target.extend(_new_calls(text, target))
+    _take_bare(stacks, target, text)
+
+
+def _take_bare(stacks: _Stacks, target: list[StackLine] | None, text: str) -> None:
+    """Keep what stands there as an address, for a report in which nothing has a name."""
+    if not stacks.bare and (stopped := stopped_at_address(text)):
+        stacks.bare.append(stopped)
+    elif target is stacks.trace:
+        last = stacks.bare[-1:]
+        stacks.bare.extend(call for call in bare_calls(text) if [call] != last)
 
 
 def _new_calls(text: str, before: list[StackLine]) -> Iterator[StackLine]:
@@ -123,6 +144,8 @@ def _new_calls(text: str, before: list[StackLine]) -> Iterator[StackLine]:
 
 
 def _frame(index: int, call: StackLine) -> Frame:
+    if call.address is not None:
+        return Frame(index=index, address=call.address, status=FrameStatus.NO_BUILD_ID)
     return Frame(
         index=index,
         function=readable(call.name),

@@ -147,6 +147,7 @@ _REPAIRED = re.compile(
 )
 
 
+_OFFSET = re.compile(r"Kernel Offset: (?P<fact>disabled|0x[0-9a-f]{1,16})")
 _OF_THE_BOOT = (
     ("kernel_version", "Linux version ", _BANNER),
     ("boot_reason", "androidboot.bootreason=", _BOOT_REASON),
@@ -162,6 +163,9 @@ def of_whole_log(lines: Iterable[str]) -> dict[str, JsonValue]:
         for name, word, expression in _OF_THE_BOOT:
             if word in line and (found := expression.search(line)):
                 details.setdefault(name, found["fact"].strip())
+        if "Kernel Offset: " in line and (found := _OFFSET.search(line)):
+            moved = found["fact"]
+            details["kernel_offset"] = 0 if moved == "disabled" else int(moved, 16)
         if "Corrected bytes" in line and (found := _REPAIRED.match(line)):
             details["corrected_bytes"] = int(found["corrected"])
             details["unrecoverable_blocks"] = int(found["lost"])

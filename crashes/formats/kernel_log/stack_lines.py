@@ -9,6 +9,8 @@
 
 and where the processor stopped: `RIP: 0010:f+0x1/0x2`, `pc : f+0x1/0x2`, `PC is at f+0x1/0x2`,
 `EIP: f+0x1/0x2`, `IP: [<ffffffff82d4e304>] f+0x1/0x2`, `epc : f+0x1/0x2` (RISC-V, MIPS).
+Kernels without names print `[<ffffffc0080a1234>] 0xffffffc0080a1234`, `pc : 0xffffffc0080a1234`
+and, on arm, `Function entered at [<c0012345>] from [<c0023456>]`.
 Written from arch/*/kernel/{traps,process,stacktrace,dumpstack}.c and lib/vsprintf.c (`%pS`).
 """
 
@@ -42,13 +44,22 @@ _STOPPED = re.compile(
     rf" (?:[0-9a-f]{{2,16}}[: ])?(?: ?{_ADDRESS}){{0,2}} {{0,4}}"
     rf"(?P<name>{_NAME}){_PLACE}{_MODULE}{_FILE}"
 )
+_BARE = re.compile(
+    r"(?:\[<?(?:0x)?(?P<first>[0-9a-f]{8,16})>?\](?: \(?0x[0-9a-f]{8,16}\)?)?"
+    r"|\(?0x(?P<second>[0-9a-f]{8,16})\)?"
+    r"|Function entered at \[<(?P<callee>[0-9a-f]{8})>\])(?: from \[<(?P<caller>[0-9a-f]{8})>\].*)?\s*"
+)
+_BARE_COUNTER = re.compile(r" {1,4}(?:[0-9a-f]{4}:)?(?:\[<|0x)(?P<address>[0-9a-f]{8,16})")
 _USER_MODE = re.compile(r"\s*R?E?IP: (?:0033|0023|002b|0073):")
 _MAX_TEXT = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class StackLine:
-    """One call. `sure` is False for what scanning found; an `inlined` call has no place."""
+    """One call. `sure` is False for what scanning found; an `inlined` call has no place.
+
+    `address` is what a kernel without names of its own prints instead.
+    """
 
     name: str
     offset: int | None = None
@@ -59,6 +70,7 @@ class StackLine:
     line: int | None = None
     inlined: bool = False
     sure: bool = True
+    address: int | None = None
 
     @property
     def place(self) -> str:
@@ -97,6 +109,25 @@ def stopped_at(text: str) -> StackLine | None:
     counter = _COUNTER.search(text[:_MAX_TEXT]) if "+0x" in text else None
     found = _STOPPED.match(text[:_MAX_TEXT], counter.end()) if counter else None
     return _call(found) if found else None
+
+
+def bare_calls(text: str) -> Iterator[StackLine]:
+    """The calls of a line of a trace that names none: addresses, where a kernel has no names."""
+    found = _BARE.fullmatch(text.strip()[:_MAX_TEXT])
+    for part in ("first", "second", "callee", "caller") if found else ():
+        if found and found[part]:
+            yield _bare(found[part])
+
+
+def stopped_at_address(text: str) -> StackLine | None:
+    """Where the processor was, if this line of the registers has its address and no name."""
+    counter = _COUNTER.search(text[:_MAX_TEXT])
+    found = _BARE_COUNTER.match(text[:_MAX_TEXT], counter.end()) if counter else None
+    return _bare(found["address"]) if found else None
+
+
+def _bare(digits: str) -> StackLine:
+    return StackLine(name=f"0x{digits}", address=int(digits, 16))
 
 
 def is_user_mode(text: str) -> bool:
