@@ -65,6 +65,7 @@ class PayloadFormat(StrEnum):
     LOGCAT = "logcat"
     BUGREPORT = "bugreport"
     BATTERYSTATS = "batterystats"
+    EXIT_INFO = "exit_info"
     NONE = "none"
 
 

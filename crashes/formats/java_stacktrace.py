@@ -3,7 +3,7 @@
 The trace itself is read by `exception_chain`. This module finds where it begins: behind
 `Exception in thread "main"` (a JVM), below `FATAL EXCEPTION: main` and `Process: x, PID: n`
 (Android's RuntimeInit.java, mostly with log prefixes), below an xCrash header, or on the first
-line. What stands after the trace is ignored.
+line; a stack that was put on one line is taken apart first (`flattened`). What stands after the trace is ignored.
 """
 
 import re
@@ -18,6 +18,7 @@ from crashes.formats.exception_chain import (
     is_sure_title,
     is_title,
 )
+from crashes.formats.flattened import unflattened
 from crashes.formats.lines import blank, text_lines
 from crashes.formats.logcat_lines import LogLine, is_log, read_log
 from crashes.formats.tombstone_parts import package_of
@@ -55,7 +56,7 @@ def parse(payload: bytes) -> Crash:
     lines = text_lines(payload)
     if is_log(lines):
         return from_log(read_log(lines))
-    crash = from_lines(lines)
+    crash = from_lines(unflattened(lines) or lines)
     return _below_xcrash_header(crash, lines)
 
 

@@ -2,7 +2,8 @@
 
 Recognized, whichever comes first: an uncaught exception (`FATAL EXCEPTION`), a tombstone that
 `crash_dump` or `debuggerd` wrote to the log, an ANR or watchdog sentence of the system. Where none
-stands, the first stack trace counts, and a `Fatal signal` line without a tombstone. A text without
+stands, the first stack trace counts, then a `Fatal signal` line without a tombstone, then a process
+that was killed for its memory. A text without
 log prefixes is read as what stands in it. `event` in the details is what the log announced:
 app_crash, system_server_crash, native_crash, anr, watchdog.
 """
@@ -16,6 +17,7 @@ from crashes.formats.anr_reason import reason_kind
 from crashes.formats.errors import MalformedPayload
 from crashes.formats.lines import text_lines
 from crashes.formats.logcat_lines import LogLine, is_log, read_log
+from crashes.formats.memory_kills import kill_in, kill_in_event
 from crashes.formats.tombstone_parts import package_of
 from crashes.stack import Crash, CrashKind, JsonValue, Thread
 
@@ -153,7 +155,7 @@ def blocked_thread(subject: str) -> str | None:
 
 
 def _less_than_fatal(log: list[LogLine]) -> Crash:
-    """The first stack trace, else the signal of a crash whose tombstone is not in the log."""
+    """The first stack trace, else the signal of a crash without a tombstone, else who was killed."""
     try:
         return java_stacktrace.from_log(log)
     except MalformedPayload:
@@ -161,6 +163,10 @@ def _less_than_fatal(log: list[LogLine]) -> Crash:
     for line in log:
         if found := _SIGNAL.search(line.message):
             return _signal(line, found)
+    for line in log:
+        kill = kill_in_event(line.message) if line.tag == "am_kill" else kill_in(line.message)
+        if kill:
+            return kill.crash(line.time)
     raise MalformedPayload("no_crash_in_log", "no crash stands in this log", where="line 1")
 
 

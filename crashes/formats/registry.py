@@ -14,6 +14,7 @@ from crashes.formats import (
     bugreport,
     core_file,
     dropbox,
+    exit_info,
     java_stacktrace,
     kernel_log,
     logcat,
@@ -30,7 +31,7 @@ from crashes.stack import Crash, PayloadFormat
 
 __all__ = ["PARSERS", "PARSER_VERSION", "SUPPORTED", "PayloadFormat", "parse_payload", "sniff"]
 
-PARSER_VERSION = 2
+PARSER_VERSION = 3
 """Grows whenever a parser reads the same bytes differently; stored beside what was parsed."""
 
 PARSERS: Mapping[PayloadFormat, Callable[[bytes], Crash]] = MappingProxyType(
@@ -47,6 +48,7 @@ PARSERS: Mapping[PayloadFormat, Callable[[bytes], Crash]] = MappingProxyType(
         PayloadFormat.CORE: core_file.parse,
         PayloadFormat.BATTERYSTATS: batterystats.parse,
         PayloadFormat.BUGREPORT: bugreport.parse,
+        PayloadFormat.EXIT_INFO: exit_info.parse,
         PayloadFormat.ACRA_JSON: acra_json.parse,
         PayloadFormat.SENTRY_EVENT: sentry_event.parse,
     }

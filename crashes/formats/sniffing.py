@@ -13,6 +13,8 @@ from crashes.formats.anr_threads import thread_header
 from crashes.formats.bugreport_text import is_bugreport
 from crashes.formats.core_file import is_core
 from crashes.formats.exception_chain import call_of, is_sure_title, is_title
+from crashes.formats.exit_info import is_exit_proto, is_exit_text
+from crashes.formats.flattened import unflattened
 from crashes.formats.kernel_log.console import is_pstore_header, is_stamped
 from crashes.formats.kernel_log.report import topic_of
 from crashes.formats.kernel_log.stack_lines import has_call
@@ -43,18 +45,17 @@ _XCRASH_FORMATS = {
 
 def sniff(payload: bytes) -> PayloadFormat | None:
     """The format that `payload` most surely has, or None when it looks like none."""
-    if payload.startswith(_MINIDUMP_MAGICS):
-        return PayloadFormat.MINIDUMP
-    if is_core(payload):
-        return PayloadFormat.CORE
-    if is_bugreport(payload):
-        return PayloadFormat.BUGREPORT
-    if is_tombstone_proto(payload):
-        return PayloadFormat.TOMBSTONE_PROTO
+    by_bytes = next((found for is_one, found in _BY_BYTES if is_one(payload)), None)
+    if by_bytes is not None:
+        return by_bytes
     lines = [line for line in text_lines(payload[:_LOOK_AT]) if not blank(line)]
     if not lines:
         return None
     return _by_wrapping(lines) or _by_content(lines)
+
+
+def _is_minidump(payload: bytes) -> bool:
+    return payload.startswith(_MINIDUMP_MAGICS)
 
 
 def is_tombstone_proto(payload: bytes) -> bool:
@@ -92,14 +93,24 @@ def _by_wrapping(lines: list[str]) -> PayloadFormat | None:
         return _of_json("\n".join(lines))
     if _is_dropbox(head):
         return PayloadFormat.DROPBOX
-    if any(mark in line for line in head for mark in _MICRODUMP_MARKS):
-        return PayloadFormat.MICRODUMP
-    if sum(map(batterystats.is_row, head)) * _SHARE >= len(head):
-        return PayloadFormat.BATTERYSTATS
+    if found := next((found for is_one, found in _BY_HEAD if is_one(head)), None):
+        return found
     header = read_xcrash_header(head)
     if header and (found := _XCRASH_FORMATS.get(header.text("crash_type") or "")):
         return found
     return None
+
+
+def _is_exit_text(head: list[str]) -> bool:
+    return any(map(is_exit_text, head)) and not is_log(head[:_FIRST_LINES])
+
+
+def _is_microdump(head: list[str]) -> bool:
+    return any(mark in line for line in head for mark in _MICRODUMP_MARKS)
+
+
+def _is_batterystats(head: list[str]) -> bool:
+    return sum(map(batterystats.is_row, head)) * _SHARE >= len(head)
 
 
 def _of_json(text: str) -> PayloadFormat | None:
@@ -167,8 +178,22 @@ def _is_kernel(lines: list[str]) -> bool:
 
 
 def _is_java(lines: list[str]) -> bool:
-    if any(call_of(line) for line in lines):
+    if any(call_of(line) for line in lines) or unflattened(lines[:_HEAD_LINES]):
         return True
     return is_sure_title(lines[0]) or (
         is_title(lines[0]) and any(line.startswith("Caused by: ") for line in lines)
     )
+
+
+_BY_BYTES = (
+    (_is_minidump, PayloadFormat.MINIDUMP),
+    (is_core, PayloadFormat.CORE),
+    (is_exit_proto, PayloadFormat.EXIT_INFO),
+    (is_bugreport, PayloadFormat.BUGREPORT),
+    (is_tombstone_proto, PayloadFormat.TOMBSTONE_PROTO),
+)
+_BY_HEAD = (
+    (_is_exit_text, PayloadFormat.EXIT_INFO),
+    (_is_microdump, PayloadFormat.MICRODUMP),
+    (_is_batterystats, PayloadFormat.BATTERYSTATS),
+)

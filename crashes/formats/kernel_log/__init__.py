@@ -35,6 +35,7 @@ unrecoverable_blocks, pstore_dump, pstore_parts.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 
 from crashes.formats.errors import MalformedPayload
@@ -54,6 +55,7 @@ from crashes.formats.kernel_log.report import PANIC, Report, Verdict, beginnings
 from crashes.formats.kernel_log.restarts import find_restart
 from crashes.formats.lines import blank, text_lines
 from crashes.formats.logcat_lines import is_log
+from crashes.formats.memory_kills import kill_in
 from crashes.stack import Crash, CrashKind, JsonValue
 
 __all__ = ["MAX_LINES", "parse"]
@@ -126,6 +128,10 @@ def _after(
 def _without_report(dump: PstoreDump, whole: dict[str, JsonValue]) -> Crash:
     texts = [read_console(line).text for line in dump.lines]
     restart = find_restart(texts)
+    kill = next(filter(None, map(kill_in, texts)), None) if restart is None else None
+    if kill is not None:
+        crash = kill.crash()
+        return replace(crash, details={**whole, **crash.details})
     if restart is None and not _is_kernel_log(dump):
         raise MalformedPayload(
             "not_a_kernel_log", "no report and no time stamp of a kernel was found", where="line 1"

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crashes.formats import registry
@@ -133,6 +133,7 @@ def test_a_whole_payload_tells_its_format_packed_or_not(
         (PayloadFormat.MICRODUMP, b"prose", "line 1"),
         (PayloadFormat.CORE, b"prose", "offset 0x0"),
         (PayloadFormat.BATTERYSTATS, b"prose", "line 1"),
+        (PayloadFormat.EXIT_INFO, b"prose", "line 1"),
         (PayloadFormat.BUGREPORT, b"prose", "line 1"),
         (PayloadFormat.ACRA_JSON, b'{"a": 1', "line 1, letter 8"),
         (PayloadFormat.SENTRY_EVENT, b'{"a": 1', "line 1, letter 8"),
@@ -173,6 +174,29 @@ def test_a_mislabeled_payload_is_read_or_refused(payload: bytes, payload_format:
     with suppress(MalformedPayload):
         crash = parse_payload(payload_format, payload)
         assert from_json(to_json(crash)) == crash
+
+
+@pytest.mark.parametrize("payload_format", sorted(WHOLE))
+@settings(max_examples=25)
+@given(st.data())
+def test_a_damaged_payload_of_any_format_is_read_or_refused(
+    payload_format: PayloadFormat, data: st.DataObject
+):
+    payload = data.draw(mutated(WHOLE[payload_format]))
+
+    sniff(payload)
+    with suppress(MalformedPayload):
+        crash = parse_payload(payload_format, payload)
+        assert from_json(to_json(crash)) == crash
+
+
+def test_whole_payloads_stand_for_every_format_that_has_no_tests_of_damage_elsewhere():
+    elsewhere = {
+        PayloadFormat.TOMBSTONE_TEXT, PayloadFormat.TOMBSTONE_PROTO, PayloadFormat.ANR_TRACES,
+        PayloadFormat.EXIT_INFO,
+    }  # fmt: skip
+
+    assert set(WHOLE) | elsewhere == SUPPORTED
 
 
 @pytest.mark.parametrize(
