@@ -180,10 +180,16 @@ def _in_files(archive: Archive, names: list[str]) -> Iterator[_Found]:
     count = 0
     for place in _FILES:
         for name in sorted(names):
-            if count < _MAX_CRASHES and place.name.fullmatch(name):
+            if count < _MAX_CRASHES and place.name.fullmatch(_inside(name)):
                 content = archive.read(name)
                 count += 1
                 yield from _read(place, name, content or b"")
+
+
+def _inside(name: str) -> str:
+    """The name below the folder that everything may lie in."""
+    above, mark, path = name.partition("/FS/")
+    return f"FS/{path}" if mark and "/" not in above else name
 
 
 def _read(place: _Place, source: str, content: bytes) -> Iterator[_Found]:

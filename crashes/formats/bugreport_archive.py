@@ -57,16 +57,27 @@ class Archive:
         return content
 
     def main_name(self) -> str | None:
-        """The name of the main text: what `main_entry.txt` says, else the largest report."""
-        said = self.read(_MAIN_ENTRY, _MAX_NAME)
-        name = said.decode("utf-8", "replace").strip() if said else None
+        """The name of the main text: what `main_entry.txt` says, else the largest report.
+
+        Both may lie in a folder, when somebody packed what was unpacked.
+        """
         entries = {entry.filename: entry for entry in self._entries()}
+        index = min(
+            (name for name in entries if _base_name(name) == _MAIN_ENTRY), key=len, default=""
+        )
+        said = self.read(index, _MAX_NAME) if index else None
+        name = (
+            index.removesuffix(_MAIN_ENTRY) + said.decode("utf-8", "replace").strip()
+            if said
+            else ""
+        )
         if name in entries:
             return name
         reports = [
             entry
             for entry in entries.values()
-            if entry.filename.startswith(_MAIN_PREFIXES) and entry.filename.endswith(".txt")
+            if _base_name(entry.filename).startswith(_MAIN_PREFIXES)
+            and entry.filename.endswith(".txt")
         ]
         return max(reports, key=lambda entry: entry.file_size).filename if reports else None
 
@@ -79,6 +90,10 @@ class Archive:
                 and not entry.flag_bits & _ENCRYPTED
             ):
                 yield entry
+
+
+def _base_name(name: str) -> str:
+    return name.rpartition("/")[2]
 
 
 def open_archive(payload: bytes) -> Archive:

@@ -31,8 +31,10 @@ _FORMS = tuple(
         # Android Studio, older: 2019-05-01 10:00:00.000 1-2/com.example E/Tag: message
         rf"\s*{_TIME} +(?P<pid>[0-9]{{1,10}})-(?P<tid>[0-9]{{1,10}})/[^ ]{{1,256}} "
         r"(?P<priority>[VDIWEFA])/(?P<rest>.*)",
+        # process: E( 3064) message  (Tag)
+        r"(?P<priority>[VDIWEFAS])\( *(?P<pid>[0-9]{1,10})\) (?P<message>.*)  \((?P<tag>[^()]{1,128})\)",
         # process and thread: E( 3064) message, E( 3064: 3082) message
-        r"(?P<priority>[VDIWEFA])\( *(?P<pid>[0-9]{1,10})(?:: *(?P<tid>[0-9]{1,10}))?\) "
+        r"(?P<priority>[VDIWEFAS])\( *(?P<pid>[0-9]{1,10})(?:: *(?P<tid>[0-9]{1,10}))?\) "
         r"(?P<message>.*)",
         # tag: E/Tag: message
         r"(?P<priority>[VDIWEFA])/(?P<tag>[\w.$-]{1,128}) {0,64}: (?P<message>.*)",

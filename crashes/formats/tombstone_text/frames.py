@@ -115,7 +115,7 @@ def _is_negative(digits: str) -> bool:
 
 def _sanitizer(index: int, address: int, rest: str) -> Frame:
     rest, build_id = split_build_id(rest)
-    rest, module, offset = _sanitizer_module(rest)
+    rest, module, offset = _sanitizer_module(rest.rstrip())  # LLVM 15 has two blanks there
     function, file, line = _sanitizer_source(rest.removeprefix("in "))
     return native_frame(
         index,

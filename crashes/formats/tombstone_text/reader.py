@@ -33,6 +33,7 @@ from crashes.formats.tombstone_text.rows import (
 )
 
 MAX_ABORT_LINES = 256
+MAX_REPORT_LINES = 2048  # HWASan shows stacks, tags and registers
 MAX_MAPPINGS = 65_536  # the kernel allows a process 65,530
 MAX_REGISTERS = 128  # riscv64 with vectors has fewer than 100
 
@@ -256,11 +257,21 @@ class Reader:
 
     def _abort_end(self) -> int:
         """Where lines that belong to no message begin; a message without an end has one line."""
+        report_end = self._report_end() if "Sanitizer: " in self._lines[self._at - 1] else None
+        if report_end is not None:
+            return report_end
         end = min(self._at + MAX_ABORT_LINES, len(self._lines))
         for at in range(self._at, end):
             if _ends_abort_message(self._lines[at].strip()):
                 return at
         return end if end == len(self._lines) else self._at
+
+    def _report_end(self) -> int | None:
+        """A sanitizer's report has frames and registers of its own; its quote has a line for itself."""
+        end = min(self._at + MAX_REPORT_LINES, len(self._lines))
+        quotes = (at for at in range(self._at, end) if self._lines[at].strip() == "'")
+        quote = next(quotes, None)
+        return None if quote is None else quote + 1
 
     def read_map(self, line: str) -> None:
         """One mapping."""

@@ -13,7 +13,7 @@ from crashes.formats.bugreport_text import header, sections
 from crashes.formats.errors import MalformedPayload
 from crashes.formats.registry import parse_payload, sniff
 from crashes.stack import Crash, CrashKind, JsonValue, PayloadFormat, from_json, to_json
-from tests.unit.formats.fixtures import Sample, goldens, samples
+from tests.unit.formats.fixtures import DATA, Sample, goldens, samples
 from tests.unit.formats.mutations import mutated
 
 HEAD = b"""========================================================
@@ -188,6 +188,23 @@ def test_files_of_an_archive_are_read_by_their_kind():
         "FS/data/anr/anr_1",
     ]
     assert (crash.details["main_entry"], crash.details["files_count"]) == ("bugreport-phone.txt", 5)
+
+
+def test_everything_may_lie_in_a_folder():
+    tombstone = (DATA / "tombstones" / "android16_riscv64.txt").read_bytes()
+    payload = packed(
+        {
+            "out/main_entry.txt": b"bugreport-x.txt",
+            "out/bugreport-x.txt": b"== dumpstate: 2026-01-08 15:30:07\n",
+            "out/FS/data/tombstones/tombstone_03": tombstone,
+        }
+    )
+
+    crash = parse(payload)
+
+    assert crash.details["main_entry"] == "out/bugreport-x.txt"
+    assert crash.details["crash_source"] == "out/FS/data/tombstones/tombstone_03"
+    assert crash.abi == "riscv64"
 
 
 def test_a_report_without_a_crash_is_still_read():

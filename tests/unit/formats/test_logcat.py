@@ -142,3 +142,13 @@ def test_arbitrary_bytes_raise_nothing_else(tail: bytes):
 def test_damaged_fixtures_raise_nothing_else(payload: bytes):
     with suppress(MalformedPayload):
         logcat.parse(payload)
+
+
+def test_the_tag_behind_the_message_is_no_part_of_it():
+    lines = ["FATAL EXCEPTION: main", "java.lang.Error: y", "\tat com.example.B.c(B.java:1)"]
+    payload = "".join(f"E( 4515) {line}  (AndroidRuntime)\n" for line in lines).encode()
+
+    crash = logcat.parse(payload)
+
+    assert (crash.pid, crash.exception_message, crash.threads[0].name) == (4515, "y", "main")
+    assert crash.threads[0].frames[0].line == 1

@@ -347,10 +347,46 @@ def test_a_mapping_is_taken_apart(line, expected):
         (["Abort message: 'cut in"], "cut in"),
         (["Abort message: 'cut", "in two"], "cut\nin two"),
         (["Abort message: ''", "backtrace:"], None),
+        (
+            [
+                "Abort message: '==7==ERROR: HWAddressSanitizer: tag-mismatch on address 0x1",
+                "    #0 0x7b23  (/lib/liba.so+0x7868)  (BuildId: 1234)",
+                "    x0  1  x1  2",
+                "'",
+                "    x0  0000000000000000  x1  0000000000000001",
+            ],
+            "==7==ERROR: HWAddressSanitizer: tag-mismatch on address 0x1\n"
+            "    #0 0x7b23  (/lib/liba.so+0x7868)  (BuildId: 1234)\n    x0  1  x1  2\n",
+        ),
     ],
 )
 def test_an_abort_message_may_hold_lines_and_quotes(lines, message):
     assert crash_of(BANNER, PROCESS, SIGNAL, *lines).abort_message == message
+
+
+def test_the_stack_inside_a_sanitizers_report_is_not_the_one_of_the_crash():
+    crash = crash_of(
+        PROCESS, SIGNAL,
+        "Abort message: '==7==ERROR: HWAddressSanitizer: tag-mismatch on address 0x1",
+        "    #0 0x7b23  (/lib/liba.so+0x7868)  (BuildId: 1234)",
+        "'",
+        "backtrace:", FRAME,
+    )  # fmt: skip
+
+    assert len(crash.threads[0].frames) == 1
+    assert crash.threads[0].frames[0].module != "/lib/liba.so"
+
+
+def test_a_sanitizers_frame_may_have_two_blanks_before_its_build_id():
+    crash = crash_of(
+        "==7==ERROR: HWAddressSanitizer: tag-mismatch on address 0x1 at pc 0x2",
+        "    #0 0x7b23  (/lib/liba.so+0x7868)  (BuildId: 1234)",
+    )
+
+    frame = crash.threads[0].frames[0]
+    assert (frame.module, frame.build_id, frame.address, frame.function) == (
+        "/lib/liba.so", "1234", 0x7868, None,
+    )  # fmt: skip
 
 
 def test_a_second_backtrace_of_nobody_is_left_out():
