@@ -20,7 +20,7 @@ Format: https://protobuf.dev/programming-guides/encoding/
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum, auto
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
 from crashes.formats.errors import MalformedPayload
 
@@ -84,88 +84,144 @@ def decode(data: bytes, schema: Schema, *, max_fields: int = MAX_FIELDS) -> Mess
     of its message, `malformed_protobuf` for an impossible key, varint or wire type, and
     `protobuf_too_complex` beyond the limits.
     """
-    return _Decoder(data, max_fields).message(0, len(data), schema, 0)
+    return _Decoder(data, max_fields).message(0, len(data), schema)
+
+
+class _Row(NamedTuple):
+    """A field as the decoder meets it: by its key, so that the wire type is checked with it."""
+
+    name: str
+    kind: Kind
+    is_delimited: bool
+    repeated: bool
+    table: "_Table | None"
+
+
+_Table: TypeAlias = dict[int, _Row]
+
+_tables: dict[int, tuple[Schema, _Table]] = {}
+"""By identity of the schema, which is kept so that no other gets its number."""
+
+
+def _table_of(schema: Schema) -> _Table:
+    known = _tables.get(id(schema))
+    if known is None:
+        table: _Table = {}
+        known = _tables[id(schema)] = (schema, table)
+        for number, field in schema.items():
+            key = number << 3 | _WIRE_TYPE[field.kind]
+            inner = None if field.message is None else _table_of(field.message)
+            is_delimited = field.kind in _LENGTH_DELIMITED_KINDS
+            table[key] = _Row(field.name, field.kind, is_delimited, field.repeated, inner)
+    return known[1]
 
 
 class _Decoder:
+    """One pass over the bytes. Numbers of one byte, which nearly all are, are read in place."""
+
     def __init__(self, data: bytes, max_fields: int) -> None:
         self._data = data
         self._fields_left = max_fields
 
-    def message(self, at: int, end: int, schema: Schema, depth: int) -> Message:
+    def message(self, at: int, end: int, schema: Schema) -> Message:
+        return self._message(at, end, schema, _table_of(schema), 0)
+
+    def _message(  # noqa: C901, PLR0912  a call for each field would cost more than the field
+        self, at: int, end: int, schema: Schema, table: _Table, depth: int
+    ) -> Message:
         if depth > MAX_DEPTH:
             _fail("protobuf_too_complex", "messages are nested too deep", at)
+        data = self._data
         message: Message = {}
         while at < end:
-            at = self._field(at, end, message, schema, depth)
+            start = at
+            self._fields_left -= 1
+            if self._fields_left < 0:
+                _fail("protobuf_too_complex", "the message has too many fields", at)
+            key = data[at]
+            if key < _CONTINUES:
+                at += 1
+            else:
+                key, at = self.varint(at, end)
+            row = table.get(key)
+            if row is None:
+                at = self._skip(key, start, at, end, schema)
+                continue
+            name, kind, is_delimited, repeated, inner = row
+            if at < end and data[at] < _CONTINUES:
+                raw = data[at]
+                at += 1
+            else:
+                raw, at = self.varint(at, end)
+            value: Any
+            if not is_delimited:
+                value = raw if kind is Kind.UINT64 else _FROM_VARINT[kind](raw)
+            else:
+                begin, at = at, at + raw
+                if at > end:
+                    self._fail_beyond(raw, start, end)
+                if inner is not None:
+                    sub = schema[key >> 3].message or {}
+                    value = self._message(begin, at, sub, inner, depth + 1)
+                elif kind is Kind.BYTES:
+                    value = data[begin:at]
+                else:
+                    value = data[begin:at].decode("utf-8", "replace")
+            if kind is Kind.COUNTED:
+                message[name] = message.get(name, 0) + 1
+            elif not repeated:
+                message[name] = value
+            elif name in message:
+                message[name].append(value)
+            else:
+                message[name] = [value]
         return message
 
-    def _field(self, start: int, end: int, message: Message, schema: Schema, depth: int) -> int:
-        self._spend(start)
-        key, at = self.varint(start, end)
+    def _fail_beyond(self, size: int, start: int, end: int) -> NoReturn:
+        """Where a length that is too large begins: behind the key."""
+        _, at = self.varint(start, end)
+        _fail("truncated_protobuf", f"a field of {size} bytes runs over its message", at)
+
+    def _skip(self, key: int, start: int, at: int, end: int, schema: Schema) -> int:
+        """Where a field that is not kept ends; it must have the shape of one all the same."""
         wire_type = key & 7
-        if not MIN_KEY <= key <= MAX_KEY or wire_type not in _READERS:
+        if not MIN_KEY <= key <= MAX_KEY or wire_type not in _WIRE_TYPES:
             _fail("malformed_protobuf", f"no field has the key {key}", start)
-        raw, at = _READERS[wire_type](self, at, end)
+        if wire_type == WireType.VARINT:
+            _, at = self.varint(at, end)
+        elif wire_type == WireType.LENGTH_DELIMITED:
+            size, begin = self.varint(at, end)
+            if size > end - begin:
+                self._fail_beyond(size, start, end)
+            at = begin + size
+        else:
+            size = 8 if wire_type == WireType.FIXED64 else 4
+            if size > end - at:
+                _fail("truncated_protobuf", "the message ends inside a number", at)
+            at += size
         field = schema.get(key >> 3)
-        if field is not None and wire_type != _WIRE_TYPE[field.kind]:
-            _fail("malformed_protobuf", f"{field.name} has wire type {wire_type}", start)
         if field is not None:
-            self._store(message, field, raw, depth)
+            _fail("malformed_protobuf", f"{field.name} has wire type {wire_type}", start)
         return at
 
-    def _spend(self, at: int) -> None:
-        self._fields_left -= 1
-        if self._fields_left < 0:
-            _fail("protobuf_too_complex", "the message has too many fields", at)
-
     def varint(self, at: int, end: int) -> tuple[int, int]:
+        data = self._data
         value = shift = 0
-        for position in range(at, min(end, at + _MAX_VARINT_BYTES)):
-            byte = self._data[position]
-            value |= (byte & 0x7F) << shift
+        position = at
+        last = end if end - at < _MAX_VARINT_BYTES else at + _MAX_VARINT_BYTES
+        while position < last:
+            byte = data[position]
+            position += 1
             if byte < _CONTINUES:
-                return value & _UINT64, position + 1
+                return (value | byte << shift) & _UINT64, position
+            value |= (byte & 0x7F) << shift
             shift += 7
         if end - at < _MAX_VARINT_BYTES:
             _fail("truncated_protobuf", "the message ends inside a number", at)
         return _fail("malformed_protobuf", "a number has more than 10 bytes", at)
 
-    def delimited(self, at: int, end: int) -> tuple[tuple[int, int], int]:
-        length, start = self.varint(at, end)
-        if length > end - start:
-            _fail("truncated_protobuf", f"a field of {length} bytes runs over its message", at)
-        return (start, start + length), start + length
 
-    def fixed(self, size: int, at: int, end: int) -> tuple[None, int]:
-        if size > end - at:
-            _fail("truncated_protobuf", "the message ends inside a number", at)
-        return None, at + size
-
-    def _store(self, message: Message, field: Field, raw: Any, depth: int) -> None:
-        if field.kind is Kind.COUNTED:
-            self._value(field, raw, depth)
-            message[field.name] = message.get(field.name, 0) + 1
-        elif field.repeated:
-            message.setdefault(field.name, []).append(self._value(field, raw, depth))
-        else:
-            message[field.name] = self._value(field, raw, depth)
-
-    def _value(self, field: Field, raw: Any, depth: int) -> Any:
-        if field.message is not None:
-            return self.message(raw[0], raw[1], field.message, depth + 1)
-        if field.kind in _LENGTH_DELIMITED_KINDS:
-            content = self._data[raw[0] : raw[1]]
-            return content if field.kind is Kind.BYTES else content.decode("utf-8", "replace")
-        return _FROM_VARINT[field.kind](raw)
-
-
-_READERS: Final[dict[int, Callable[[_Decoder, int, int], tuple[Any, int]]]] = {
-    WireType.VARINT: _Decoder.varint,
-    WireType.LENGTH_DELIMITED: _Decoder.delimited,
-    WireType.FIXED64: lambda decoder, at, end: decoder.fixed(8, at, end),
-    WireType.FIXED32: lambda decoder, at, end: decoder.fixed(4, at, end),
-}
+_WIRE_TYPES = frozenset(WireType)
 
 
 def _fail(code: str, detail: str, at: int) -> NoReturn:

@@ -156,6 +156,7 @@ _PRIVATE = {
 """By message, the fields that lead to private bytes."""
 
 _VARINT, _FIXED64, _DELIMITED, _FIXED32 = 0, 1, 2, 5
+_CONTINUES = 0x80
 
 
 def _reduced_proto(payload: bytes) -> bytes:
@@ -166,7 +167,10 @@ def _private_fields(data: bytes, at: int, end: int, message: str) -> Iterator[tu
     """(place, size) of the private bytes of a message; what is damaged ends the search."""
     known = _PRIVATE[message]
     while at < end:
-        key, at = _varint(data, at, end)
+        key = data[at]
+        at += 1
+        if key >= _CONTINUES:
+            key, at = _varint(data, at - 1, end)
         number, kind = key >> 3, key & 7
         if kind == _DELIMITED:
             size, at = _varint(data, at, end)
@@ -190,10 +194,11 @@ def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
     value = shift = 0
     while at < end and shift < 70:  # noqa: PLR2004  ten bytes
         byte = data[at]
+        at += 1
+        if byte < _CONTINUES:
+            return value | byte << shift, at
         value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:  # noqa: PLR2004
-            return value, at
+        shift += 7
     return value, end
 
 

@@ -8,7 +8,7 @@ Fields that the schema does not know count as text. Bytes that do not follow the
 which a known field has another type, are no tombstone: they are looked at as a whole.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from crashes.formats.protobuf_wire import Kind, Schema
 from crashes.formats.tombstone_schema import TOMBSTONE
@@ -22,8 +22,9 @@ _WRAPPED = 1
 
 def scrub_text_fields(payload: bytes, scrub: Callable[[bytes], bytes]) -> bytes:
     """The tombstone with its text scrubbed. `scrub` keeps the length of what it is given."""
+    spans: list[tuple[int, int]] = []
     try:
-        spans = list(_spans(payload, 0, len(payload), TOMBSTONE, is_root=True))
+        _collect(payload, 0, len(payload), TOMBSTONE, spans, is_root=True)
     except _NoTombstone:
         return scrub(payload)
     masked = bytearray(len(payload))
@@ -43,12 +44,16 @@ class _NoTombstone(Exception):
     """The bytes are something else, or damaged."""
 
 
-def _spans(
-    data: bytes, at: int, end: int, schema: Schema, *, is_root: bool = False
-) -> Iterator[tuple[int, int]]:
-    """(start, end) of every text, in order. Raises _NoTombstone."""
+def _collect(  # noqa: C901  a call for each field would cost more than the field
+    data: bytes, at: int, end: int, schema: Schema, found: list[tuple[int, int]], *, is_root: bool
+) -> None:
+    """Add (start, end) of every text, in order. Raises _NoTombstone."""
     while at < end:
-        key, at = _varint(data, at, end)
+        key = data[at]
+        if key < _CONTINUES:
+            at += 1
+        else:
+            key, at = _varint(data, at, end)
         number, wire = key >> 3, key & 7
         field = schema.get(number)
         is_wrapped = is_root and number == _WRAPPED and wire == _DELIMITED
@@ -58,29 +63,33 @@ def _spans(
             and (field.kind in _LENGTHY) != (wire == _DELIMITED)
         ):
             raise _NoTombstone
-        if wire == _DELIMITED:
+        if wire not in (_VARINT, _DELIMITED):
+            raise _NoTombstone  # no version of the schema has fields of a fixed width, or groups
+        if at < end and data[at] < _CONTINUES:
+            size = data[at]
+            at += 1
+        else:
             size, at = _varint(data, at, end)
-            if at + size > end:
-                raise _NoTombstone
-            if is_wrapped:
-                yield from _spans(data, at, at + size, TOMBSTONE)
-            elif field is not None and field.message is not None:
-                yield from _spans(data, at, at + size, field.message)
-            else:
-                yield at, at + size
-            at += size
-        elif wire == _VARINT:
-            _, at = _varint(data, at, end)
-        else:  # no version of the schema has fields of a fixed width, or groups
+        if wire == _VARINT:
+            continue
+        start, at = at, at + size
+        if at > end:
             raise _NoTombstone
+        if is_wrapped:
+            _collect(data, start, at, TOMBSTONE, found, is_root=False)
+        elif field is not None and field.message is not None:
+            _collect(data, start, at, field.message, found, is_root=False)
+        elif size:
+            found.append((start, at))
 
 
 def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
     value = shift = 0
     while at < end and shift < 70:  # noqa: PLR2004  ten bytes
         byte = data[at]
-        value |= (byte & _SEVEN_BITS) << shift
-        at, shift = at + 1, shift + 7
+        at += 1
         if byte < _CONTINUES:
-            return value, at
+            return value | byte << shift, at
+        value |= (byte & _SEVEN_BITS) << shift
+        shift += 7
     raise _NoTombstone
