@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 
 from devices.scrubbing import names, networks, numbers, places, secrets
 from devices.scrubbing.encodings import Patch, mapped_hits, patches, wide_hits
+from devices.scrubbing.expressions import Screen
 from devices.scrubbing.kinds import BLOT, Hit, Kind, Text, fill, token
 from devices.scrubbing.packed import binary_hits
 
 _RULES = (*secrets.RULES, *networks.RULES, *numbers.RULES, *names.RULES, *places.RULES)
+_SCREEN = Screen()
+"""Made when the rules are loaded, so of all their expressions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Scrubbed:
 
 def find_plain(data: bytes) -> list[Hit]:
     """Finds in a text as it stands; the earliest first, of overlapping ones the longest."""
-    text = Text.of(data)
+    text = Text.of(data, _SCREEN)
     hits = (hit for rule in _RULES if rule.may_find(text.low) for hit in rule.find(text))
     if text.data is data:
         return settled(hits)

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from devices.scrubbing.expressions import Expression, Screen
+
 
 class Kind(StrEnum):
     """What a piece of text gives away; the word is the token that takes its place."""
@@ -55,13 +57,18 @@ class Text:
 
     data: bytes
     low: bytes
+    absent: frozenset[Expression] = frozenset()
 
     @classmethod
-    def of(cls, data: bytes) -> "Text":
+    def of(cls, data: bytes, screen: Screen) -> "Text":
         """A text to search. Tokens of an earlier run are blotted out, so that none is read as text."""
         if b"<" in data:
             data = _TOKENS.sub(_blot, data)
-        return cls(data, data.lower())
+        return cls(data, data.lower(), screen.absent(data))
+
+    def find(self, what: Expression) -> Iterator[re.Match[bytes]]:
+        """All matches, from left to right."""
+        return iter(()) if what in self.absent else what.finditer(self.data)
 
     def before(self, start: int, count: int) -> bytes:
         """Up to `count` bytes of the same line before a place, in lower case."""

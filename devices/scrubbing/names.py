@@ -6,7 +6,7 @@ They have no shape of their own, so only the word before them tells.
 import re
 from collections.abc import Iterator
 
-from devices.scrubbing.expressions import expression
+from devices.scrubbing.expressions import screened
 from devices.scrubbing.kinds import Hit, Kind, Rule, Text
 from devices.scrubbing.words import value_after
 
@@ -14,9 +14,9 @@ _EMPTY = re.compile(
     rb"(?i)\s*(?:a2dp.*|bt (?:sco|a2dp).*|bluetooth|android|<?null>?|<?none>?|<unknown ssid>|unknown|<[a-z_#0-9]+>\**|\*+|true|false|\d{1,3}|0x0*|)\s*"
 )
 
-_SSID = expression(rb"(?i)(?:[a-z_.]*essid|[a-z_.]*ssid|configkey|wifi.?name|network.?name)\b")
+_SSID = screened(rb"(?i)(?:[a-z_.]*essid|[a-z_.]*ssid|configkey|wifi.?name|network.?name)\b")
 _NO_SSID = re.compile(rb"(?i)bssid$|NSsid$")
-_BLUETOOTH = expression(
+_BLUETOOTH = screened(
     rb"(?i)(?:bluetooth.?(?:device.?)?(?:adapter.?)?name|\bbt.?name|\bbd.?name|remote.?name|device.?name|local.?name|adapter.?name"
     rb"|device_?name|\balias|\bset_?name|\bget_?name\(\)|\bname)"
 )
@@ -28,11 +28,11 @@ _SURE = re.compile(
 )
 _DEVICE = re.compile(rb"(?i)device.?name")
 _ATTRIBUTE = re.compile(rb"<[A-Za-z]+ \Z")
-_POSSESSIVE = expression(
+_POSSESSIVE = screened(
     rb"[A-Z][A-Za-z\x80-\xff]+(?:'|\\u2019|\xe2\x80\x99)s (?:iPhone|iPad|Galaxy|Pixel|AirPods|Buds|Phone|phone|Tablet|Watch|Car|MacBook|Laptop|"
     rb"Headphones|Headset|Speaker|TV|Nokia|Xperia|Redmi|Hotspot|hotspot|WiFi|Wi-Fi)(?: ?(?:Pro|Max|Mini|Ultra|[A-Z]?[0-9]{1,3})\b)*"
 )
-_SERIAL = expression(
+_SERIAL = screened(
     rb"(?i)(?:\b(?:serial(?:no|.?number)?|android_?id|secure_?id|ssaid|gaid|aaid|idfa|ad_?id)|ro\.(?:boot\.)?serialno|boot\.serialno"
     rb"|advertising.?(?:id|identifier)|hardware.?serial)\b"
 )
@@ -41,7 +41,7 @@ _SERIAL_VALUE = re.compile(rb"[A-Za-z0-9][A-Za-z0-9\-_]{7,63}\Z")
 
 def _find_ssids(text: Text) -> Iterator[Hit]:
     done = 0
-    for match in _SSID.finditer(text.data):
+    for match in text.find(_SSID):
         if match.start() < done or _NO_SSID.search(text.data[match.start() : match.end()]):
             continue
         span = value_after(text.data, match.end(), is_loose=True)
@@ -62,7 +62,7 @@ def _quoted_next(data: bytes, end: int) -> tuple[int, int] | None:
 
 def _find_bluetooth_names(text: Text) -> Iterator[Hit]:
     done = 0
-    for match in _BLUETOOTH.finditer(text.data):
+    for match in text.find(_BLUETOOTH):
         if match.start() < done:
             continue
         word = text.data[match.start() : match.end()]
@@ -80,7 +80,7 @@ def _find_bluetooth_names(text: Text) -> Iterator[Hit]:
         if span is not None:
             done = span[1]
             yield from _named(text, span, Kind.BLUETOOTH_NAME)
-    for match in _POSSESSIVE.finditer(text.data):
+    for match in text.find(_POSSESSIVE):
         yield Hit(match.start(), match.end(), Kind.BLUETOOTH_NAME)
 
 
@@ -109,7 +109,7 @@ _LONGEST_NAME = 250
 
 def _find_serials(text: Text) -> Iterator[Hit]:
     done = 0
-    for match in _SERIAL.finditer(text.data):
+    for match in text.find(_SERIAL):
         span = (
             value_after(text.data, match.end(), is_loose=False) if match.start() >= done else None
         )

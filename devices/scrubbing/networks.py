@@ -10,7 +10,7 @@ import ipaddress
 import re
 from collections.abc import Iterator, Sequence
 
-from devices.scrubbing.expressions import expression
+from devices.scrubbing.expressions import screened
 from devices.scrubbing.kinds import Hit, Kind, Rule, Text
 
 _HEX = frozenset(b"0123456789abcdefABCDEF")
@@ -18,14 +18,14 @@ _DIGITS = frozenset(b"0123456789")
 
 # --- MAC
 
-_MAC = expression(
+_MAC = screened(
     rb"(?i)[0-9a-f]{2}(?::[0-9a-f]{2}){5,7}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5}|[0-9a-f]{2}(?:_[0-9a-f]{2}){5}"
     rb"|[0-9a-f]{2}(?: [0-9a-f]{2}){5}|[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}"
 )
 _DATE = re.compile(
     rb"[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[01])(?:[01][0-9]|2[0-3])[0-5][0-9][0-6][0-9]"
 )
-_BARE_MAC = expression(
+_BARE_MAC = screened(
     rb"(?i)(?:mac|bssid|bd_?addr|hwaddr|bda|address)[\"'\\\])]{0,3}(?: ?[:=>(\[]| is)[ \"'\\(\[]{0,3}([0-9a-f]{12})"
 )
 _MAC_WORDS = re.compile(rb"mac|bssid|bd_?addr|hwaddr|\bbda\b|ether|wlan|address")
@@ -34,7 +34,7 @@ _NOBODY = frozenset({b"0" * 12, b"f" * 12, b"020000000000"})
 
 
 def _find_macs(text: Text) -> Iterator[Hit]:
-    for match in _MAC.finditer(text.data):
+    for match in text.find(_MAC):
         if _is_mac(text, *match.span()):
             yield Hit(*match.span(), Kind.MAC)
 
@@ -68,7 +68,7 @@ def _is_hex(data: bytes, place: int) -> bool:
 
 
 def _find_bare_macs(text: Text) -> Iterator[Hit]:
-    for match in _BARE_MAC.finditer(text.data):
+    for match in text.find(_BARE_MAC):
         start, end = match.span(1)
         value = text.low[start:end]
         is_number = value.isdigit() and text.low[match.start() :].startswith(b"address")
@@ -78,7 +78,7 @@ def _find_bare_macs(text: Text) -> Iterator[Hit]:
 
 # --- IPv4
 
-_IPV4 = expression(rb"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}")
+_IPV4 = screened(rb"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}")
 _VERSION_WORDS = re.compile(
     rb"(?:(?:version|\bver|\brev|release|\bbuild|sdk|firmware|\bfw|driver|\bapi|webview|chrome|baseband"
     rb"|webkit|safari|gms|plugin|library)[a-z]*|\bv)[\"'\\\])]{0,3}[ :=>(\[/\"'\\]{0,4}(?:is |r|v)?$|\boid\b"
@@ -92,7 +92,7 @@ _PRIVATE = re.compile(rb"10\.|192\.168\.|172\.(?:1[6-9]|2[0-9]|3[01])\.|169\.254
 
 
 def _find_ipv4(text: Text) -> Iterator[Hit]:
-    for match in _IPV4.finditer(text.data):
+    for match in text.find(_IPV4):
         start, end = match.span()
         if _is_ipv4(text, start, end):
             yield Hit(start, end, Kind.IPV4)
@@ -156,7 +156,7 @@ def _looks_like_mail(before: bytes) -> bool:
 
 # --- IPv6
 
-_IPV6 = expression(
+_IPV6 = screened(
     rb"(?i)(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}"
     rb"|(?:[0-9a-f]{1,4}:){1,7}(?::[0-9a-f]{1,4}){1,7}(?:%[0-9a-z]+)?|::[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){1,6}"
     rb"|(?:[0-9a-f]{1,4}:){1,7}:"
@@ -165,7 +165,7 @@ _IPV6 = expression(
 
 def _find_ipv6(text: Text) -> Iterator[Hit]:
     data = text.data
-    for match in _IPV6.finditer(data):
+    for match in text.find(_IPV6):
         start, end = match.span()
         ahead, behind = data[start - 1 : start] if start else b"", data[end : end + 1]
         if ahead.isalnum() or ahead in (b"_", b"~", b".") or _is_scope(data, start):
@@ -202,7 +202,7 @@ def _is_ipv6(word: bytes) -> bool:
 
 # --- e-mail
 
-_EMAIL = expression(
+_EMAIL = screened(
     rb"[A-Za-z0-9!#$&'*+\-/=?^_`{|}~.\x80-\xff]+@[A-Za-z0-9\x80-\xff](?:[A-Za-z0-9\-\x80-\xff]*[A-Za-z0-9\x80-\xff])?"
     rb"(?:\.[A-Za-z0-9\x80-\xff](?:[A-Za-z0-9\-\x80-\xff]*[A-Za-z0-9\x80-\xff])?)+"
 )
@@ -216,7 +216,7 @@ _LABELS = frozenset({b"this", b"super", b"return", b"break", b"continue"})
 
 
 def _find_emails(text: Text) -> Iterator[Hit]:
-    for match in _EMAIL.finditer(text.data):
+    for match in text.find(_EMAIL):
         start, end = match.span()
         at = text.data.rindex(b"@", start, end)
         start = _local_start(text.data, start, at)

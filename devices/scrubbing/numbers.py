@@ -18,20 +18,20 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from devices.scrubbing.expressions import expression
+from devices.scrubbing.expressions import screened
 from devices.scrubbing.kinds import Hit, Kind, Rule, Text
 
 _BODIES = frozenset(b"01 10 30 33 35 44 45 49 50 51 52 53 54 86 91 98 99".split())
 """The first two digits of IMEIs: reporting bodies of today and of yesterday."""
 
-_SOLID = expression(rb"[0-9]{14,22}")
-_SHAPED = expression(
+_SOLID = screened(rb"[0-9]{14,22}")
+_SHAPED = screened(
     rb"[0-9]{2}[ \-./_][0-9]{6}[ \-./_][0-9]{6}[ \-./_][0-9]|[0-9]{8}[ \-./_][0-9]{6}[ \-./_][0-9]"
     rb"|[0-9]{6}[ \-./_][0-9]{2}[ \-./_][0-9]{6}[ \-./_][0-9]|[0-9]{14}[ \-./_][0-9]|[0-9]{6}[ \-./_][0-9]{8}[ \-./_][0-9]"
     rb"|[0-9]{4}(?:[ \-./_][0-9]{4}){2,3}[ \-./_][0-9]{3,4}|[0-9]{3}(?:[ \-./_][0-9]{3}){4}|[0-9]{5}[ \-./_][0-9]{5}[ \-./_][0-9]{5}"
     rb"|[0-9]{6}[ \-./_][0-9]{6}[ \-./_][0-9]{7}"
 )
-_WORDED_RUN = expression(
+_WORDED_RUN = screened(
     rb"(?i)(?:imei|meid|imsi|ccid|icc.?id|device.?id|subscriber|sim.?serial|cimi|cgsn|usim|uicc)[^0-9\n]{0,24}(?:[0-9]{1,2}[^0-9\n]{1,12})?"
     rb"([0-9](?:[ \-./_]?[0-9]){13,41})"
 )
@@ -72,7 +72,7 @@ def is_imei(digits: bytes) -> bool:
 def _find_numbers(text: Text) -> Iterator[Hit]:
     data = text.data
     for pattern in (_SOLID, _SHAPED):
-        for match in pattern.finditer(data):
+        for match in text.find(pattern):
             start, end = match.span()
             if data.startswith(b"000", start) or data[end : end + 1].isdigit():
                 continue  # a padded address; a number that is longer than any of these
@@ -80,7 +80,7 @@ def _find_numbers(text: Text) -> Iterator[Hit]:
             kind = _kind_of(text, digits, start, end, is_shaped=True)
             if kind is not None:
                 yield Hit(start, end, kind)
-    for match in _WORDED_RUN.finditer(data):
+    for match in text.find(_WORDED_RUN):
         yield from _in_run(text, *match.span(1))
 
 
@@ -226,14 +226,14 @@ _HEX_SLACK = 3
 # --- packed
 
 
-_PACKED = expression(
+_PACKED = screened(
     rb"(?:[0-9]{2} ?){7}[fF][0-9]|(?:08 ?)?[0-9][aA](?: ?[0-9]{2}){7}|08 ?[0-9]9(?: ?[0-9]{2}){7}|98(?: ?[0-9]{2}){8} ?[0-9fF][0-9]"
 )
 
 
 def _find_packed(text: Text) -> Iterator[Hit]:
     low = text.low
-    for match in _PACKED.finditer(text.data):
+    for match in text.find(_PACKED):
         start, end = match.span()
         if (start and low[start - 1] in _HEX) or (end < len(low) and low[end] in _HEX):
             continue
@@ -277,14 +277,14 @@ def unswapped(nibbles: bytes) -> bytes:
 # --- telephone numbers
 
 
-_PLUS = expression(rb"\+ ?[1-9](?:[ \-.()/]{0,2}[0-9]){6,14}")
-_AFTER_WORD = expression(
+_PLUS = screened(rb"\+ ?[1-9](?:[ \-.()/]{0,2}[0-9]){6,14}")
+_AFTER_WORD = screened(
     rb"(?i)(?:(?:phone.?(?:no|number|num)?|msisdn|line1.?(?:number)?|caller|callee|dial(?:ing|ed|led)?|"
     rb"call(?:ing)? to|call from|smsto|mmsto|sending to|voicemail)"
     rb"[\"'\\\])]{0,3} ?(?:[:=>,({\[]|is|->)?|(?:\b(?:mobile|sms|tel|smsc)|((?:\b|_)(?:number|address)))[\"'\\\])]{0,3} ?(?:[:=>({]|->))"
     rb"[ \"'\\(\[]{0,3}([0-9*(][0-9](?:[ \-.()/]{0,2}[0-9#]){4,14})"
 )
-_NATIONAL = expression(
+_NATIONAL = screened(
     rb"\([2-9][0-9]{2}\) ?[2-9][0-9]{2}[ \-.][0-9]{4}|[2-9][0-9]{2}-[2-9][0-9]{2}-[0-9]{4}"
 )
 _PHONE_WORDS = re.compile(rb"phone|msisdn|line1|number|tel:|sms|dial|call|sip:|mobile")
@@ -295,7 +295,7 @@ _MOST_DIGITS = 15
 
 def _find_phones(text: Text) -> Iterator[Hit]:
     data = text.data
-    for match in _PLUS.finditer(data):
+    for match in text.find(_PLUS):
         start, end = match.start(), _phone_end(data, match.start(), match.end())
         if start and (data[start - 1 : start].isalnum() or data[start - 1] in b"_)]}+"):
             continue
@@ -307,14 +307,14 @@ def _find_phones(text: Text) -> Iterator[Hit]:
         is_worded = bool(_PHONE_WORDS.search(text.before(start, 48)))
         if count >= (_LEAST_WORDED if is_worded else _LEAST_BARE):
             yield Hit(start, end, Kind.PHONE)
-    for match in _NATIONAL.finditer(data):
+    for match in text.find(_NATIONAL):
         if _is_between_words(data, *match.span()):
             yield Hit(*match.span(), Kind.PHONE)
 
 
 def _find_worded_phones(text: Text) -> Iterator[Hit]:
     data = text.data
-    for match in _AFTER_WORD.finditer(data):
+    for match in text.find(_AFTER_WORD):
         start, end = match.span(2)
         if not _is_between_words(data, start, end) or b"." in data[start:end]:
             continue

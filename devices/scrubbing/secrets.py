@@ -3,23 +3,23 @@
 import re
 from collections.abc import Iterator
 
-from devices.scrubbing.expressions import expression
+from devices.scrubbing.expressions import screened
 from devices.scrubbing.kinds import Hit, Kind, Rule, Text
 from devices.scrubbing.words import value_after
 
-_HEADER = expression(rb"(?i)\b(?:bearer|basic|digest|oauth) ([A-Za-z0-9._~+/\-]{8,}=*)")
-_COOKIE = expression(rb"(?i)\b(?:set-)?cookie2?[\"']?[:=] ?\"?([A-Za-z0-9_.\-]+)=([^;,\s\"]{4,})")
-_SHAPED = expression(
+_HEADER = screened(rb"(?i)\b(?:bearer|basic|digest|oauth) ([A-Za-z0-9._~+/\-]{8,}=*)")
+_COOKIE = screened(rb"(?i)\b(?:set-)?cookie2?[\"']?[:=] ?\"?([A-Za-z0-9_.\-]+)=([^;,\s\"]{4,})")
+_SHAPED = screened(
     rb"(?:eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*)?|AIza[A-Za-z0-9_\-]{35}|ya29\.[A-Za-z0-9_\-.]{20,}|AKIA[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{36,}|xox[abprs]-[A-Za-z0-9\-]{10,}"
     rb"|sk_(?:live|test)_[A-Za-z0-9]{16,}|uxp[ida]_[A-Za-z0-9_\-]{8,}|[A-Za-z0-9_\-]*:APA91[A-Za-z0-9_\-]{40,}|glpat-[A-Za-z0-9_\-]{20})"
 )
-_USER_INFO = expression(rb"[a-z][a-z0-9+.\-]*://([^\s/@:\"'<>]*:[^\s/@\"'<>]+)@")
-_QUERY = expression(
+_USER_INFO = screened(rb"[a-z][a-z0-9+.\-]*://([^\s/@:\"'<>]*:[^\s/@\"'<>]+)@")
+_QUERY = screened(
     rb"(?i)[?&;](?:[a-z0-9_\-.]*(?:token|secret|passw(?:or)?d|pwd|signature|session|auth|apikey|api[_\-]key|credential|otp|ticket|jwt|nonce|assertion)[a-z0-9_\-.]*"
     rb"|sig|sid|key|code|pin|access_key|k|t|hash)(?:=|%3d)([^&\s\"'<>#;)\]},]{4,})"
 )
-_RANDOM_QUERY = expression(rb"[?&][A-Za-z0-9_\-.]{1,40}=([A-Za-z0-9_\-.~%+/]{20,}=*)")
-_KEY = expression(
+_RANDOM_QUERY = screened(rb"[?&][A-Za-z0-9_\-.]{1,40}=([A-Za-z0-9_\-.~%+/]{20,}=*)")
+_KEY = screened(
     rb"(?i)[a-z0-9_\-.]*(?:passw(?:or)?d|passphrase|\bpwd|secret|api[_\-]?key|apikey|credential|authorization|"
     rb"(?:access|refresh|auth|id|session|push|fcm|device|csrf|bearer|user|login|security)[_\-]?token|token|session_?id|private[_\-]?key|\bpsk|\bsae_password)"
     rb"(?:_?(?:value|hash|b64))?"
@@ -37,25 +37,25 @@ _NAME = re.compile(rb"[a-z]+(?:[._][A-Za-z$]+)+(?:@[0-9a-f]+)?\Z")
 
 
 def _find_shaped(text: Text) -> Iterator[Hit]:
-    for match in _SHAPED.finditer(text.data):
+    for match in text.find(_SHAPED):
         yield Hit(*match.span(), Kind.SECRET)
 
 
 def _find_headers(text: Text) -> Iterator[Hit]:
-    for match in _HEADER.finditer(text.data):
+    for match in text.find(_HEADER):
         if _is_random(match.group(1)):
             yield Hit(*match.span(1), Kind.SECRET)
-    for match in _COOKIE.finditer(text.data):
+    for match in text.find(_COOKIE):
         yield Hit(*match.span(2), Kind.SECRET)
 
 
 def _find_in_addresses(text: Text) -> Iterator[Hit]:
-    for match in _USER_INFO.finditer(text.data):
+    for match in text.find(_USER_INFO):
         yield Hit(*match.span(1), Kind.SECRET)
-    for match in _QUERY.finditer(text.data):
+    for match in text.find(_QUERY):
         if not _EMPTY.match(match.group(1)):
             yield Hit(*match.span(1), Kind.SECRET)
-    for match in _RANDOM_QUERY.finditer(text.data):
+    for match in text.find(_RANDOM_QUERY):
         if _is_random(match.group(1)):
             yield Hit(*match.span(1), Kind.SECRET)
 
@@ -73,7 +73,7 @@ _LONG = 20
 
 def _find_keyed(text: Text) -> Iterator[Hit]:
     done = 0
-    for match in _KEY.finditer(text.data):
+    for match in text.find(_KEY):
         span = (
             value_after(text.data, match.end(), is_loose=False) if match.start() >= done else None
         )
