@@ -1,17 +1,44 @@
 """What a sandbox child is asked to do with a payload: plain values in, plain values out."""
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import msgspec
 
 from crashes.formats.cleaning import Cleaner
+from crashes.formats.errors import MalformedPayload
 from crashes.formats.registry import parse_payload, sniff
-from crashes.stack import PayloadFormat, to_json
+from crashes.stack import Crash, PayloadFormat, to_json
 
 _LEAST, _MOST = -(2**63), 2**64 - 1
 """The numbers that MessagePack has. No address is larger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One look at a payload: what of it may be kept, and its crash or why there is none.
+
+    `clean` is None where nothing had to go. `refusal` is the parser's code, detail and place.
+    """
+
+    clean: bytes | None
+    crash: Crash | None
+    refusal: tuple[str, str, str | None] | None = None
+
+
+def read_job(payload_format: str, payload: bytes) -> msgspec.Raw:
+    """A payload cleaned, and the crash of what is left of it, for a caller who decodes a `Reading`.
+
+    Raises MalformedPayload for a payload that cannot be cleaned.
+    """
+    clean = clean_job(payload_format, payload)
+    answer: dict[str, Any] = {"clean": clean, "crash": None}
+    try:
+        answer["crash"] = crash_job(payload_format, payload if clean is None else clean)
+    except MalformedPayload as problem:
+        answer["refusal"] = (problem.code, problem.detail, problem.where)
+    return msgspec.Raw(msgspec.msgpack.encode(answer))
 
 
 def crash_job(payload_format: str, payload: bytes) -> msgspec.Raw:

@@ -1,6 +1,6 @@
 """What a device sent becomes a crash with names, and what grouping wants to know of it.
 
-    parse        in the sandbox, the payloads of one program together
+    parse        in the sandbox, the payloads of one program together, unless `reading` has done so
     walk         stacks of minidumps and microdumps once more, where debug files say how functions unwind
     retrace      managed frames, with the mappings of R8 and ProGuard
     symbolicate  native frames, with symcaches
@@ -12,10 +12,10 @@ back as its needs.
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -43,6 +43,10 @@ from crashes.symbolication.frames import SymbolicationResult
 from uxp_diag.sandbox import JobRefused, SandboxFailure
 
 logger = logging.getLogger(__name__)
+
+
+Outcome: TypeAlias = Crash | Refusal
+"""What parsing comes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +95,21 @@ class _Parsed:
     mark: Mark | None = None
 
 
-def digest(loaded: Sequence[Leased], *, now: datetime) -> tuple[list[Digested], list[Failure]]:
-    """All the steps for a batch. One report's trouble never touches its neighbors."""
-    outcomes = _parse(loaded, now=now)
+def digest(
+    loaded: Sequence[Leased], *, now: datetime, parsed: Mapping[int, Outcome] | None = None
+) -> tuple[list[Digested], list[Failure]]:
+    """All the steps for a batch. One report's trouble never touches its neighbors.
+
+    `parsed` holds, by row, what is parsed already.
+    """
+    outcomes = _parse(loaded, parsed or {}, now=now)
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-    parsed = [
+    crashes = [
         (leased, outcome)
         for leased, outcome in zip(loaded, outcomes, strict=True)
         if isinstance(outcome, Crash)
     ]
-    digested, refused = digest_parsed(parsed, now=now)
+    digested, refused = digest_parsed(crashes, now=now)
     return digested, failures + refused
 
 
@@ -123,32 +132,43 @@ def digest_parsed(
     return digested, failures
 
 
-def _parse(loaded: Sequence[Leased], *, now: datetime) -> list[Crash | Failure]:
+def _parse(
+    loaded: Sequence[Leased], known: Mapping[int, Outcome], *, now: datetime
+) -> list[Crash | Failure]:
     """Every payload through the sandbox; reports without one need no parser."""
     parsed: dict[int, Crash | Failure] = {}
     by_program: dict[int, list[Leased]] = defaultdict(list)
     for item in loaded:
+        outcome = known.get(item.row.pk)
         if item.format is PayloadFormat.NONE:
             parsed[item.row.pk] = _bare_crash(item)
+        elif isinstance(outcome, Crash):
+            parsed[item.row.pk] = outcome
         else:
             by_program[item.row.program_id].append(item)
     for program_id, items in by_program.items():  # a child reads payloads of one program only
-        parsed |= _parse_of_program(items, program_id=program_id, now=now)
+        parsed |= _parse_of_program(items, known, program_id=program_id, now=now)
     return [parsed[item.row.pk] for item in loaded]
 
 
 def _parse_of_program(
-    items: Sequence[Leased], *, program_id: int, now: datetime
+    items: Sequence[Leased], known: Mapping[int, Outcome], *, program_id: int, now: datetime
 ) -> dict[int, Crash | Failure]:
     """Equal payloads are read once, and those that are known to be unreadable not at all."""
     keys = [content_key(item.format, item.payload) for item in items]
-    outcomes: dict[bytes, Crash | Refusal] = {}
+    outcomes: dict[bytes, Outcome] = {}
     outcomes |= find_refusals(keys, program_id=program_id, now=now)
-    unread = {key: item for key, item in zip(keys, items, strict=True) if key not in outcomes}
+    pairs = list(zip(keys, items, strict=True))
+    read = {
+        key: known[item.row.pk]
+        for key, item in pairs
+        if key not in outcomes and item.row.pk in known
+    }
+    unread = {key: item for key, item in pairs if key not in outcomes and key not in read}
     inputs = [(item.format.value, item.payload) for item in unread.values()]
     answers = sandbox().run_many("crashes.formats.jobs:crash_job", inputs, into=Crash)
-    read = {
-        key: _crash_or_refusal(unread[key], answer)
+    read |= {
+        key: crash_or_refusal(unread[key], answer)
         for key, answer in zip(unread, answers, strict=True)
     }
     refused = {key: answer for key, answer in read.items() if isinstance(answer, Refusal)}
@@ -159,7 +179,7 @@ def _parse_of_program(
     }
 
 
-def _of_row(row: Report, outcome: Crash | Refusal) -> Crash | Failure:
+def _of_row(row: Report, outcome: Outcome) -> Crash | Failure:
     if isinstance(outcome, Crash):
         return outcome
     return Failure(row, outcome.code, outcome.detail, is_final=outcome.is_final)
@@ -172,13 +192,14 @@ def _bare_crash(leased: Leased) -> Crash:
     return Crash(kind=kind, reason=reason if kind is CrashKind.REBOOT else None)
 
 
-def _crash_or_refusal(
-    leased: Leased, outcome: Crash | JobRefused | SandboxFailure
-) -> Crash | Refusal:
+def crash_or_refusal(leased: Leased, outcome: Outcome | JobRefused | SandboxFailure) -> Outcome:
+    """What a sandbox's answer comes to; the payload of `leased` is the one that was parsed."""
     if isinstance(outcome, JobRefused):
         return Refusal(outcome.code, str(outcome), is_final=True)
     if isinstance(outcome, SandboxFailure):
         return Refusal(f"sandbox_{outcome.reason.value}", outcome.detail, is_final=False)
+    if isinstance(outcome, Refusal):
+        return outcome
     return _storable(outcome) if b"\0" in leased.payload else outcome
 
 

@@ -31,7 +31,6 @@ from crashes.packing import Document, pack_document, pack_payload
 from crashes.services.agent_losses import count_dropped_entries
 from crashes.services.attachment_rows import attached_payload
 from crashes.services.blobs import blobs, payload_key
-from crashes.services.cleaning import clean_payloads
 from crashes.services.counting import Sighting, count_sightings
 from crashes.services.digesting import Digested, Failure, Leased, digest, prepared_now
 from crashes.services.grouping import Occurrence, Placer
@@ -43,6 +42,7 @@ from crashes.services.occurrences import (
     lock_joined_issues,
     settle_joins,
 )
+from crashes.services.reading import read_payloads
 from crashes.services.software import note_software
 from crashes.services.spooled import DamagedSpool, SpoolKeyMissing, SpoolReader, spool
 from crashes.services.symbols import note_missing
@@ -123,12 +123,12 @@ def process_reports(rows: Sequence[Report], *, now: datetime) -> None:
 
 def _process(rows: Sequence[Report], *, now: datetime) -> None:
     loaded, failures = _load(rows)
-    clean, unclean = clean_payloads(loaded)
-    digested, refused = digest(clean, now=now)
-    failures += unclean + refused
+    read = read_payloads(loaded)
+    digested, refused = digest(read.clean, now=now, parsed=read.outcomes)
+    failures += read.failures + refused
     failures += _store(digested, now=now)
     known = {item.row.pk: replace(item, payload=b"") for item in loaded}
-    known |= {item.row.pk: item for item in clean}
+    known |= {item.row.pk: item for item in read.clean}
     for failure in failures:
         _record_failure(failure, known.get(failure.row.pk), now=now)
     _clean_spool({row.spool_file for row in rows})

@@ -7,6 +7,8 @@ from uxp_diag.sandbox import Limits, Sandbox
 _MIB = 1 << 20
 
 PARSE = Limits(cpu_seconds=5, wall_seconds=8, memory_bytes=512 * _MIB)
+READ = Limits(cpu_seconds=1, wall_seconds=4, memory_bytes=512 * _MIB)
+"""For cleaning and parsing in one go; what needs more is cleaned, and then parsed, by itself."""
 CLEAN = Limits(cpu_seconds=40, wall_seconds=60, memory_bytes=1536 * _MIB, output_bytes=256 * _MIB)
 """The largest payload unpacks to 192 MiB, and a second is enough for 10 MB of it."""
 IDENTIFY = Limits(cpu_seconds=10, wall_seconds=15, memory_bytes=512 * _MIB, output_bytes=_MIB)
@@ -45,4 +47,5 @@ def sandbox() -> Sandbox:
         (*(f"{name}.*" for name in _RULES), _WALK, *_LATE_IMPORTS),
         limits=PARSE,
         allowed=(*_RULES, _WALK),
+        warm_up="crashes.formats.warming:warm_up",
     )

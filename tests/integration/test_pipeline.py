@@ -4,6 +4,7 @@ import json
 import random
 import uuid
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,7 +15,8 @@ from django.utils import timezone
 from crashes.intake.report import decode_report, payload_bytes
 from crashes.intake.spool_record import encode_record
 from crashes.models import Issue, IssueTally, Report, ReportContent
-from crashes.services import acceptance
+from crashes.packing import unpack
+from crashes.services import acceptance, cleaning, reading, sandboxes
 from crashes.services.acceptance import Acceptance, Upload, accept_reports, adopt_spool_file
 from crashes.services.processing import MAX_LEASES, lease_reports, list_unannounced, process_reports
 from crashes.services.reconciling import reconcile
@@ -372,3 +374,25 @@ def test_a_store_that_fails_leaves_no_payload_behind(monkeypatch):
 
     assert Report.objects.get().state == Report.State.DONE
     assert len([path for path in settings.BLOB_DIR.rglob("*") if path.is_file()]) == 1
+
+
+def test_what_one_visit_to_the_sandbox_is_not_enough_for_takes_two(monkeypatch):
+    accept_reports([upload(text=STACK + f"\n\nimei 490154203237518 {place}") for place in range(3)])
+    monkeypatch.setattr(reading, "READ", replace(sandboxes.READ, output_bytes=1))
+    long_road = []
+
+    def clean_payloads(items):
+        long_road.extend(items)
+        return cleaning.clean_payloads(items)
+
+    monkeypatch.setattr(reading, "clean_payloads", clean_payloads)
+
+    work()
+
+    assert len(long_road) == 3
+
+    assert {report.state for report in Report.objects.all()} == {Report.State.DONE}
+    assert all(
+        b"<imei>" in unpack(bytes(content.raw or b""), max_bytes=1 << 20)
+        for content in ReportContent.objects.all()
+    )

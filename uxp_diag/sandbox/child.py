@@ -137,7 +137,6 @@ def _read_exactly(size: int) -> bytes | None:
 
 
 def _write_frame(body: bytes) -> None:
-    for part in (wire.FRAME_HEADER.pack(len(body)), body):
-        rest = memoryview(part)
-        while rest:
-            rest = rest[os.write(STREAM, rest) :]
+    rest = memoryview(wire.FRAME_HEADER.pack(len(body)) + body)
+    while rest:
+        rest = rest[os.write(STREAM, rest) :]

@@ -33,11 +33,13 @@ _KEPT_VARIABLES = ("LD_LIBRARY_PATH",)
 class Nursery:
     """A running fork server. Several threads may order at once: a message arrives whole or not."""
 
-    def __init__(self, preload: tuple[str, ...], allowed: tuple[str, ...]) -> None:
+    def __init__(
+        self, preload: tuple[str, ...], allowed: tuple[str, ...], warm_up: str = ""
+    ) -> None:
         """Start it and wait until it has loaded `preload`. Raises SandboxFailure: unavailable."""
         self._control, self._process = _start()
         try:
-            self.protections = self._greet(Hello(os.getpid(), preload, allowed))
+            self.protections = self._greet(Hello(os.getpid(), preload, allowed, warm_up))
         except BaseException:
             self.stop()
             raise

@@ -50,8 +50,10 @@ class Sandbox:
 
     `preload` names modules the server imports before the first job (`package.*`: all of a
     package); a job that imports later than that fails. `allowed` names the modules, with what lies
-    below them, whose functions may be called; without it, those of `preload`. The server is started
-    by the first job, once per process, also after a fork. Threads may share a sandbox.
+    below them, whose functions may be called; without it, those of `preload`. `warm_up` names a function
+    of such a module that the server calls once, on bytes of our own: its children inherit what that
+    leaves in memory. The server is started by the first job, once per process, also after a fork.
+    Threads may share a sandbox.
     """
 
     def __init__(
@@ -60,8 +62,10 @@ class Sandbox:
         limits: Limits | None = None,
         *,
         allowed: tuple[str, ...] | None = None,
+        warm_up: str = "",
     ) -> None:
         self._preload = preload
+        self._warm_up = warm_up
         self._limits = limits or Limits()
         names = preload if allowed is None else allowed
         self._allowed = tuple(name.removesuffix(".*") for name in names)
@@ -179,7 +183,7 @@ class Sandbox:
         with self._lock:
             if self._nursery is None or not self._nursery.is_running():
                 self._drop()
-                self._nursery = Nursery(self._preload, self._allowed)
+                self._nursery = Nursery(self._preload, self._allowed, self._warm_up)
                 self._finalizer = weakref.finalize(self, self._nursery.stop)
             return self._nursery
 
@@ -217,6 +221,7 @@ class _Hired:
     def __init__(self, nursery: Nursery, order: Order, files: Sequence[int]) -> None:
         self._nursery = nursery
         self._limits = order.limits
+        self._ahead: memoryview | None = None
         self._stream, theirs = socket.socketpair()
         self._lifeline, their_lifeline = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
@@ -240,8 +245,9 @@ class _Hired:
     def work_off(self, inputs: list[bytes], into: Any) -> list[Any | JobRefused | SandboxFailure]:
         """Outcomes up to and including the first failure, at least one."""
         outcomes: list[Any | JobRefused | SandboxFailure] = []
-        for arguments in inputs:
-            outcome = self._ask(arguments, into)
+        for place, arguments in enumerate(inputs):
+            following = inputs[place + 1] if place + 1 < len(inputs) else None
+            outcome = self._ask(arguments, following, into)
             if not isinstance(outcome, SandboxFailure):
                 outcomes.append(outcome)
                 continue
@@ -280,10 +286,12 @@ class _Hired:
             self._nursery.kill()
             return None
 
-    def _ask(self, arguments: bytes, into: Any) -> Any | JobRefused | SandboxFailure:
+    def _ask(
+        self, arguments: bytes, following: bytes | None, into: Any
+    ) -> Any | JobRefused | SandboxFailure:
         deadline = time.monotonic() + self._limits.wall_seconds
         try:
-            return wire.decode_answer(self._exchange(arguments, deadline), into)
+            return wire.decode_answer(self._exchange(arguments, following, deadline), into)
         except ConnectionError:
             return self._find_cause(deadline)
         except TimeoutError:
@@ -292,15 +300,30 @@ class _Hired:
             self._stop()
             return failure
 
-    def _exchange(self, arguments: bytes, deadline: float) -> bytes:
-        """Send one frame, get one. Raises ConnectionError when the child hangs up, or TimeoutError."""
-        self._stream.settimeout(_left(deadline))
-        self._stream.sendall(wire.FRAME_HEADER.pack(len(arguments)))
-        self._stream.sendall(arguments)
+    def _exchange(self, arguments: bytes, following: bytes | None, deadline: float) -> bytes:
+        """Send one frame, get one. Raises ConnectionError when the child hangs up, or TimeoutError.
+
+        The frame that follows is sent as far as the stream has room for it, so that the child need
+        not wait for its owner; whoever fails has not looked at it.
+        """
+        if self._ahead is None:
+            self._ahead = memoryview(wire.FRAME_HEADER.pack(len(arguments)) + arguments)
+        if self._ahead:
+            self._stream.settimeout(_left(deadline))
+            self._stream.sendall(self._ahead)
+        self._ahead = None if following is None else self._sent_ahead(following)
         size = wire.FRAME_HEADER.unpack(self._receive(wire.FRAME_HEADER.size, deadline))[0]
         if size > max(self._limits.output_bytes, _REFUSAL_BYTES):
             raise SandboxFailure(FailureReason.OUTPUT_TOO_LARGE, f"{size} bytes announced")
         return self._receive(size, deadline)
+
+    def _sent_ahead(self, arguments: bytes) -> memoryview:
+        """The part of a frame that had no room yet. Waiting for room could wait for each other."""
+        frame = memoryview(wire.FRAME_HEADER.pack(len(arguments)) + arguments)
+        try:
+            return frame[self._stream.send(frame, socket.MSG_DONTWAIT) :]
+        except (BlockingIOError, ConnectionError):  # one that has hung up may have answered first
+            return frame
 
     def _receive(self, size: int, deadline: float) -> bytes:
         content = bytearray(size)

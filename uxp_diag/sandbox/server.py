@@ -63,6 +63,8 @@ def main(control_fd: int) -> None:
     _settle_down()
     try:
         load(hello.preload)
+        if hello.warm_up:
+            find_job(hello.warm_up, hello.allowed)()
     except Exception as problem:  # whatever an import raises, the owner must hear
         control.send(msgspec.msgpack.encode(Ready(problem=f"{type(problem).__name__}: {problem}")))
         return
@@ -81,6 +83,20 @@ def load(names: Iterable[str]) -> None:
         if name.endswith(".*"):
             for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
                 importlib.import_module(found.name)
+
+
+def find_job(job: str, allowed: Iterable[str]) -> child.JobFunction:
+    """The function behind `module:function`; it must be defined in an allowed module."""
+    module_name, _, name = job.partition(":")
+    if not is_allowed(module_name, allowed):
+        raise OrderRefused(f"{module_name} is not allowed")
+    try:
+        function = getattr(importlib.import_module(module_name), name, None)
+    except Exception as problem:
+        raise OrderRefused(f"{type(problem).__name__}: {problem}") from problem
+    if not inspect.isfunction(function) or function.__module__ != module_name:
+        raise OrderRefused(f"{module_name} defines no function {name}")
+    return function
 
 
 def _settle_down() -> None:
@@ -179,7 +195,7 @@ class Server:
             order = msgspec.msgpack.decode(message, type=Order)
             if not descriptors:
                 raise OrderRefused("too many jobs at once")
-            pid = self._fork(order, self._find(order.job), descriptors)
+            pid = self._fork(order, find_job(order.job, self._allowed), descriptors)
         except (OrderRefused, OSError) as problem:
             _notify(lifeline, Notice(NoticeKind.REFUSED, detail=str(problem)))
             os.close(lifeline)
@@ -188,19 +204,6 @@ class Server:
         finally:
             for fd in descriptors:
                 os.close(fd)
-
-    def _find(self, job: str) -> child.JobFunction:
-        """The function behind `module:function`; it must be defined in an allowed module."""
-        module_name, _, name = job.partition(":")
-        if not is_allowed(module_name, self._allowed):
-            raise OrderRefused(f"{module_name} is not allowed")
-        try:
-            function = getattr(importlib.import_module(module_name), name, None)
-        except Exception as problem:
-            raise OrderRefused(f"{type(problem).__name__}: {problem}") from problem
-        if not inspect.isfunction(function) or function.__module__ != module_name:
-            raise OrderRefused(f"{module_name} defines no function {name}")
-        return function
 
     def _fork(self, order: Order, function: child.JobFunction, descriptors: list[int]) -> int:
         server_pid = os.getpid()

@@ -40,11 +40,15 @@ T = TypeVar("T")
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """The owner's first message: who it is, what to load, whose functions may be called."""
+    """The owner's first message: who it is, what to load, whose functions may be called.
+
+    `warm_up` names one to call before the first job (`module:function`), or is empty.
+    """
 
     owner_pid: int
     preload: tuple[str, ...]
     allowed: tuple[str, ...]
+    warm_up: str = ""
 
 
 class Ready(msgspec.Struct, frozen=True):

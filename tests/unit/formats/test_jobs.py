@@ -54,3 +54,35 @@ def test_numbers_beyond_64_bits_are_left_out_and_all_else_stays(monkeypatch):
         threads=(replace(thread, frames=kept, registers={"x1": 7}),),
         details={"sizes": [1, None], "is_odd": True},
     )
+
+
+def reading(kind: PayloadFormat, payload: bytes) -> jobs.Reading:
+    answer = jobs.read_job(kind.value, payload)
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(answer), type=jobs.Reading)
+
+
+def test_what_is_parsed_is_what_may_be_kept():
+    payload = b"java.lang.IllegalStateException: imei 490154203237518\n\tat a.B.c(B.java:7)\n"
+
+    read = reading(PayloadFormat.JAVA_STACKTRACE, payload)
+
+    assert read.clean == payload.replace(b"490154203237518", b"<imei>")
+    assert read.crash == parse_payload(PayloadFormat.JAVA_STACKTRACE, read.clean)
+    assert read.refusal is None
+
+
+def test_a_payload_that_nothing_has_to_leave_does_not_come_back():
+    golden, kind = CASES[-1]
+
+    read = reading(kind, golden.payload)
+
+    assert read.clean == jobs.clean_job(kind.value, golden.payload)
+
+
+def test_a_parser_that_refuses_leaves_the_clean_payload():
+    read = reading(PayloadFormat.TOMBSTONE_TEXT, b"no tombstone of 490154203237518, imei")
+
+    assert read.clean == b"no tombstone of <imei>, imei"
+    assert read.crash is None
+    assert read.refusal is not None
+    assert read.refusal[0] == "not_a_tombstone"

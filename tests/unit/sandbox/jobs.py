@@ -36,6 +36,14 @@ def echo(*values: PlainValue) -> list[PlainValue]:
     return list(values)
 
 
+def remember_warmth() -> None:
+    remembered.append(b"warm")
+
+
+def recall() -> list[bytes]:
+    return remembered
+
+
 def reverse(payload: bytes) -> bytes:
     return payload[::-1]
 

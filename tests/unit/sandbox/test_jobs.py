@@ -280,3 +280,27 @@ def test_what_python_imports_late_is_there_already(shared_sandbox):
     answer = shared_sandbox.run(f"{JOBS}:use_lazy_corners", "a")
 
     assert answer == [2026, b"a\0", b"\xc9", "         a"]
+
+
+def test_inputs_sent_ahead_and_large_answers_do_not_wait_for_each_other(shared_sandbox):
+    sizes = (3 << 20, 10, 2 << 20, 150_000, 150_000, 5 << 20, 0)
+    payloads = [os.urandom(size) for size in sizes]
+
+    answers = shared_sandbox.run_many(f"{JOBS}:reverse", [(payload,) for payload in payloads])
+
+    assert answers == [payload[::-1] for payload in payloads]
+
+
+def test_the_server_is_warmed_up_once_for_all_its_children():
+    warm_up = f"{JOBS}:remember_warmth"
+    with Sandbox((JOBS,), warm_up=warm_up) as sandbox:
+        answers = [sandbox.run(f"{JOBS}:recall") for _ in range(2)]
+
+    assert answers == [[b"warm"], [b"warm"]]
+
+
+def test_a_warm_up_that_is_not_allowed_leaves_no_sandbox():
+    with Sandbox((JOBS,), warm_up="os:getcwd") as sandbox, pytest.raises(SandboxFailure) as caught:
+        sandbox.run(f"{JOBS}:pid")
+
+    assert caught.value.reason is FailureReason.UNAVAILABLE
