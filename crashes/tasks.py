@@ -6,7 +6,8 @@
     fetch_debug_files ask other people's debuginfod servers for what is missing
     collect_symbols   make room among the debug files
     move_to_mechanism move reports of a program that was switched to another mechanism
-    sweep             ring again for whatever no bell announced; end mutes that are over
+    sweep             ring again for whatever no bell announced; end mutes that are over; see
+                      which phones have installed what their owners were told of
     reconcile_spool   adopt or remove spool files that no row names
     erase_devices     empty the stores of devices whose owners asked for it
     roll_up_vitals    make the roll-ups of days again whose samples changed
@@ -24,6 +25,7 @@ from celery.contrib.django.task import DjangoTask
 from django.conf import settings
 from django.utils import timezone
 
+from crashes.services.advising import settle_advice
 from crashes.services.collecting import tend_debug_files
 from crashes.services.erasing import erase_waiting
 from crashes.services.fetching import fetch_missing_debug_files, upstream_client
@@ -145,6 +147,7 @@ def sweep() -> None:
     for debug_file_id in list_awaited(now=timezone.now(), limit=_SWEEP_LIMIT):
         ring_waiting(debug_file_id)
     end_mutes(now=timezone.now())
+    settle_advice(now=timezone.now())
     for proposal_id in list_unfinished():
         ring_moves(proposal_id)
 

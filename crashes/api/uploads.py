@@ -27,6 +27,7 @@ from crashes.services.acceptance import (
     Receipt,
     Upload,
 )
+from crashes.services.advising import advise_on_upload
 from crashes.services.agent_losses import count_agent_losses, count_malformed
 from crashes.services.attachment_rows import list_wanted
 from crashes.services.load import Overloaded, admit_reports
@@ -95,7 +96,7 @@ class ReportUploadView(APIView):
             "report_id": str(upload.report.report_id),
             "status": receipt.acceptance.value,
             "want": wanted_by(sender, [upload], [receipt]).get(upload.report.report_id, []),
-            "advice": [],
+            "advice": advise_on_upload(sender, upload.report),
             "server_time": timezone.now(),
         }
         return Response(answer, status=202)

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from crashes.api.advice import AdviceView, CureView
 from crashes.api.attachments import AttachmentFileView, AttachmentView
 from crashes.api.batches import ReportBatchView
 from crashes.api.debug_files import DebugFileUploadView, MissingDebugFilesView
@@ -41,6 +42,7 @@ from uxp_diag import converters  # noqa: F401  registers `sha256`
 urlpatterns = [
     path("debug-files/", DebugFileUploadView.as_view()),
     path("debug-files/missing/", MissingDebugFilesView.as_view()),
+    path("devices/me/advice/", AdviceView.as_view()),
     path("devices/me/export/", ExportView.as_view()),
     path("intake/", IntakeView.as_view()),
     path("intake/quarantined/", QuarantinedView.as_view()),
@@ -61,6 +63,7 @@ urlpatterns = [
     path("issues/<int:issue_id>/similar/", SimilarIssuesView.as_view()),
     path("issues/<int:issue_id>/split/", IssueSplitView.as_view()),
     path("releases/", ReleaseListView.as_view()),
+    path("releases/cures/", CureView.as_view()),
     path("releases/<int:release_id>/", ReleaseView.as_view()),
     path("releases/<int:release_id>/judge/", ReleaseJudgeView.as_view()),
     path("releases/<int:release_id>/verdict/", ReleaseVerdictView.as_view()),

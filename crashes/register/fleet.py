@@ -1,6 +1,7 @@
 """The tables of `devices`, and those of Django itself."""
 
 from crashes.register.terms import (
+    ADVICE,
     AUDIT,
     CONSENT,
     CREDENTIAL,
@@ -85,6 +86,17 @@ FLEET = (
         (
             kept("id device", ID),
             told("purposes policy_version given_at recorded_at", CONSENT),
+        ),
+    ),
+    Table(
+        "devices.AdviceGiven",
+        "what an owner was told: that a crash the phone had is fixed, and since when it is installed",
+        YEAR,
+        Path(Reach.DELETED, "advice", export="advice.jsonl"),
+        (
+            kept("id device program_id checked_at", INNER),
+            kept("issue_id is_app version_code", ADVICE),
+            told("fixed_in given_at installed_at", ADVICE),
         ),
     ),
     Table(

@@ -24,6 +24,9 @@ MET = Terms(Category.CRASH, _BOTH, Basis.CONSENT, READERS, Scrub.TYPED)
 RAW = Terms(Category.CRASH, _DEVELOPMENT, Basis.CONSENT, RAW_READERS, Scrub.RULES)
 PLACE = Terms(Category.LOCATION, _DEVELOPMENT, Basis.CONSENT, READERS, Scrub.TYPED)
 USE = Terms(Category.USE, _DEVELOPMENT, Basis.CONSENT, ("device",), Scrub.RULES)
+ADVICE = Terms(
+    Category.CRASH, frozenset({Purpose.PERSONALISATION}), Basis.CONSENT, ("device",), Scrub.TYPED
+)
 SENT = Terms(Category.CRASH, _DEVELOPMENT, Basis.CONSENT, NOBODY, Scrub.RULES)
 UNSEEN = Terms(Category.CRASH, _DEVELOPMENT, Basis.CONSENT, NOBODY, Scrub.RANDOM)
 SUM = Terms(Category.CRASH, _DEVELOPMENT, Basis.NONE, READERS, Scrub.RULES)

@@ -9,6 +9,7 @@ A zip that is made while it is sent, so nothing of it is on our disk and a large
     payloads/ID.format   what the device sent with it
     attachments/ID/…     files that followed
     vitals.jsonl         every interval of use and battery
+    advice.jsonl         what the owner was told about it
 
 What others did with it (the issue a report is in) is told by number and name; other devices are not
 in it.
@@ -34,7 +35,12 @@ from crashes.selectors.contents import document_of
 from crashes.selectors.reports import raw_stream
 from crashes.stack import to_json
 from crashes.storage import BlobStore
-from devices.selectors.export import export_consent, export_device, export_samples
+from devices.selectors.export import (
+    export_advice,
+    export_consent,
+    export_device,
+    export_samples,
+)
 
 _PIECE = 64 << 10
 _YEAR = timedelta(days=365)
@@ -85,6 +91,7 @@ def _entries(device_id: uuid.UUID, *, program_id: int, now: datetime) -> Iterato
     yield "consent.jsonl", map(_line, export_consent(device_id))
     yield "reports.jsonl", (_line(_report(row)) for row in _reports(device_id, program_id))
     yield "vitals.jsonl", _vitals(device_id, program_id)
+    yield "advice.jsonl", map(_line, export_advice(device_id))
     for row in _reports(device_id, program_id):
         yield from _payload(row)
     files = Attachment.objects.filter(program_id=program_id, device_id=device_id).order_by("pk")
@@ -193,6 +200,7 @@ def _readme(now: datetime) -> bytes:
 months at most, until the moment in <code>kept_until</code>.</dd>
 <dt>payloads, attachments</dt><dd>The files that came with them.</dd>
 <dt>vitals.jsonl</dt><dd>Battery, use and installed apps by interval, kept for twelve months.</dd>
+<dt>advice.jsonl</dt><dd>What we told you about your phone, if you allowed personalisation.</dd>
 </dl>
 <p>Who sees it: the people who develop and look after your phone's software, and, for the payloads,
 those among them who may. App developers get counts only, never data of a phone.</p>

@@ -19,7 +19,12 @@ from devices.identity import parse_keys
 from devices.selectors.audit import audit_head
 from devices.services.audit import forget_old_looks
 from devices.services.erasure import forget_old_erasures
-from devices.services.retention import forget_dead_links, forget_old_samples, oldest_sample_at
+from devices.services.retention import (
+    forget_dead_links,
+    forget_old_advice,
+    forget_old_samples,
+    oldest_sample_at,
+)
 from uxp_diag.db import leave_no_traces
 
 logger = logging.getLogger(__name__)
@@ -35,6 +40,7 @@ GROWING_TABLES = (
     "crashes_attachment",
     "crashes_batchanswer",
     "crashes_issuedevice",
+    "devices_advicegiven",
     "devices_vitalsample",
 )
 
@@ -57,6 +63,7 @@ def forget_expired(*, now: datetime) -> Expired:
     ):
         IssueTally.objects.filter(pk__in=pks).delete()
     ClientLoss.objects.filter(day__lt=limit.date()).delete()
+    forget_old_advice(before=limit)
     samples = forget_old_samples(before=limit)
     expired = Expired(reports=forgotten.counts["reports"], samples=samples)
     if expired.reports or expired.samples:

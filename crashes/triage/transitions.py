@@ -186,6 +186,15 @@ def is_back(standing: Standing, sight: Sight, builds: BuildOrder) -> bool:
     """Whether a report shows that the cause of a resolved issue is not gone."""
     if standing.state is not IssueState.RESOLVED or standing.resolved_at is None:
         return False
+    if standing.resolution is Resolution.NOW:
+        return sight.occurred_at > standing.resolved_at
+    return carries_fix(standing, sight, builds)
+
+
+def carries_fix(standing: Standing, sight: Sight, builds: BuildOrder) -> bool:
+    """Whether the software of a report has what a resolution names; `now` names no software."""
+    if standing.resolved_at is None:
+        return False
     match standing.resolution:
         case Resolution.BUILD:
             return bool(sight.os_build) and builds.is_at_least(
@@ -198,7 +207,7 @@ def is_back(standing: Standing, sight: Sight, builds: BuildOrder) -> bool:
         case Resolution.NEXT_RELEASE:
             return builds.is_after(sight.model, sight.os_build, standing.resolved_at)
         case _:
-            return sight.occurred_at > standing.resolved_at
+            return False
 
 
 def come_back(standing: Standing, sight: Sight, *, now: datetime) -> Standing:

@@ -8,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
+from crashes.selectors.cures import list_cures
 from crashes.selectors.releases import (
     build_issues,
     get_release,
@@ -80,6 +81,7 @@ def release_detail(request: StaffRequest, release_id: int) -> HttpResponse:
             ("Worse on this build", issues.worse),
             ("Gone with this build", issues.gone),
         ],
+        "cures": list_cures(viewer=request.viewer, fixed_in=release.os_build),
         "adoption": adoption,
         "adoption_line": adoption_line(adoption),
         "overrides": [

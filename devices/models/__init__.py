@@ -1,6 +1,7 @@
 """The tables of the fleet: who may upload, which phones there are, what their owners allowed."""
 
 from devices.models.access import ApiToken, DeviceToken, IngestKey, Membership, Program
+from devices.models.advice import AdviceGiven
 from devices.models.audit import AuditEntry
 from devices.models.consent import ConsentEntry
 from devices.models.device import Device, IdentityLink
@@ -8,6 +9,7 @@ from devices.models.erasure import ErasedToken, Erasure
 from devices.models.vital import AppVitalCell, VitalCell, VitalMark, VitalSample
 
 __all__ = [
+    "AdviceGiven",
     "ApiToken",
     "AppVitalCell",
     "AuditEntry",

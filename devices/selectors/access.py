@@ -34,6 +34,7 @@ class Sender:
     model: str = ""
     allows_development: bool = True
     has_withdrawn: bool = False
+    allows_personalisation: bool = False
 
 
 def find_sender_by_ingest_key(key: str) -> Sender | None:
@@ -74,6 +75,7 @@ def find_sender_by_device_token(token: str) -> Sender | None:
         model=model,
         allows_development=allows,
         has_withdrawn=not allows and not personalises and _has_spoken(device_id),
+        allows_personalisation=personalises,
     )
 
 

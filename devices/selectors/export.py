@@ -6,7 +6,7 @@ from typing import Any
 
 import zstandard
 
-from devices.models import ConsentEntry, Device, DeviceToken, VitalSample
+from devices.models import AdviceGiven, ConsentEntry, Device, DeviceToken, VitalSample
 
 _MOST_BYTES = 64 << 20
 
@@ -51,6 +51,17 @@ def export_consent(device_id: uuid.UUID) -> Iterator[dict[str, Any]]:
             "policy_version": row.policy_version,
             "given_at": row.given_at.isoformat(),
             "recorded_at": row.recorded_at.isoformat(),
+        }
+
+
+def export_advice(device_id: uuid.UUID) -> Iterator[dict[str, Any]]:
+    """What the owner was told, oldest first."""
+    for row in AdviceGiven.objects.filter(device_id=device_id).order_by("given_at", "pk"):
+        yield {
+            "issue": row.issue_id,
+            "fixed_in": row.fixed_in,
+            "given_at": row.given_at.isoformat(),
+            "installed_at": row.installed_at.isoformat() if row.installed_at else None,
         }
 
 

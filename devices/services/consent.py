@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db import transaction
 
 from devices.consent import Purpose
-from devices.models import ConsentEntry, Device, Erasure
+from devices.models import AdviceGiven, ConsentEntry, Device, Erasure
 from devices.services.erasure import open_erasure, waiting_erasure
 from uxp_diag.db import hold_rows
 
@@ -23,7 +23,8 @@ def record_consent(
     """Write what the owner said to the ledger and to the device.
 
     An empty set is withdrawal: from now on nothing is taken, and what was collected is erased.
-    The number of an erasure that is under way is returned.
+    The number of an erasure that is under way is returned. What only personalisation needs goes
+    at once with that purpose.
     """
     device = Device.objects.select_for_update().get(pk=device_id)
     had_consent = device.allows_development or device.allows_personalisation
@@ -38,6 +39,8 @@ def record_consent(
     device.allows_development = Purpose.DEVELOPMENT in purposes
     device.allows_personalisation = Purpose.PERSONALISATION in purposes
     device.save(update_fields=["policy_version", "allows_development", "allows_personalisation"])
+    if not device.allows_personalisation:
+        AdviceGiven.objects.filter(device=device).delete()
     if purposes or not had_consent:
         return waiting_erasure(device.pk)
     return open_erasure(device, reason=Erasure.Reason.WITHDRAWAL, now=now)

@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from devices.models import (
+    AdviceGiven,
     Device,
     DeviceToken,
     ErasedToken,
@@ -136,11 +137,12 @@ def note_found(erasure: OpenErasure, found: Mapping[str, int]) -> None:
 
 def count_fleet_data(erasure: OpenErasure) -> dict[str, int]:
     """How many rows of each store of this app are to go."""
-    return {"vital_samples": _samples(erasure).count()}
+    return {"vital_samples": _samples(erasure).count(), "advice": _advice(erasure).count()}
 
 
 def erase_fleet_data(erasure: OpenErasure) -> None:
     """Delete what this app has collected from the device; its days are rolled up without it."""
+    _advice(erasure).delete()
     rows = _samples(erasure).order_by("pk").values_list("pk", "interval_end")
     while found := list(rows[:_CHUNK]):
         days = sorted({day_of(end) for _, end in found})
@@ -150,6 +152,11 @@ def erase_fleet_data(erasure: OpenErasure) -> None:
                 VitalMark(program_id=erasure.program_id, day=day, marked_at=erasure.requested_at)
                 for day in days
             )
+
+
+def _advice(erasure: OpenErasure) -> QuerySet[AdviceGiven]:
+    advice = AdviceGiven.objects.filter(device_id=erasure.device_id)
+    return advice if erasure.until is None else advice.filter(given_at__lte=erasure.until)
 
 
 def _samples(erasure: OpenErasure) -> QuerySet[VitalSample]:

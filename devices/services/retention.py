@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from devices.identity import IdentityKey
-from devices.models import AppVitalCell, IdentityLink, VitalCell, VitalMark, VitalSample
+from devices.models import (
+    AdviceGiven,
+    AppVitalCell,
+    IdentityLink,
+    VitalCell,
+    VitalMark,
+    VitalSample,
+)
 
 _CHUNK = 5_000
 
@@ -23,6 +30,11 @@ def forget_old_samples(*, before: datetime) -> int:
     while pks := list(old.values_list("pk", flat=True)[:_CHUNK]):
         count += VitalSample.objects.filter(pk__in=pks).delete()[0]
     return count
+
+
+def forget_old_advice(*, before: datetime) -> int:
+    """Delete what owners were told before a moment; how many rows."""
+    return AdviceGiven.objects.filter(given_at__lt=before).delete()[0]
 
 
 def oldest_sample_at() -> datetime | None:

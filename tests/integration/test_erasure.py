@@ -26,7 +26,17 @@ from crashes.services.blobs import blobs
 from crashes.services.erasing import erase_waiting
 from crashes.services.retention import forget_due, forget_expired, oldest_record_age
 from crashes.services.spooled import spool
-from devices.models import ConsentEntry, Device, ErasedToken, Erasure, IdentityLink, VitalSample
+from devices.credentials import hash_token
+from devices.models import (
+    AdviceGiven,
+    ConsentEntry,
+    Device,
+    DeviceToken,
+    ErasedToken,
+    Erasure,
+    IdentityLink,
+    VitalSample,
+)
 from devices.receipts import public_key_of, signing_key, verify
 from tests.factories import make_user
 from tests.integration.conftest import IMEI, enrollment
@@ -68,7 +78,7 @@ OWN_STACK = """java.lang.ArithmeticException: divide by zero
 
 
 def fill(send, token, stack=STACK):
-    """A report that is done, two that wait, one of them with a file on its way, and a sample."""
+    """A report that is done, two that wait, one with a file on its way, a sample, and advice."""
     payload = {"format": "java_stacktrace", "text": stack}
     file = {"name": "log.txt", "format": "logcat", "size_bytes": 9, "sha256": "ab" * 32}
     batch = {"Idempotency-Key": "one"}
@@ -81,6 +91,11 @@ def fill(send, token, stack=STACK):
         send("vitals/", vitals, token=token),
     ]
     assert [answer.status_code for answer in answers] == [202, 202, 200, 200]
+    now = timezone.now()
+    AdviceGiven.objects.create(
+        device_id=DeviceToken.objects.get(token_hash=hash_token(token)).device_id,
+        program_id=1, issue_id=1, fixed_in="V3.500", given_at=now, checked_at=now,
+    )  # fmt: skip
 
 
 def receipt_of(request_id=None):

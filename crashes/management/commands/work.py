@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
+from crashes.services.advising import settle_advice
 from crashes.services.collecting import tend_debug_files
 from crashes.services.erasing import erase_waiting
 from crashes.services.processing import lease_reports, process_reports
@@ -69,6 +70,7 @@ class Command(BaseCommand):
             if time.monotonic() >= next_reconcile:
                 _attempt(_reconcile)
                 _attempt(_end_mutes)
+                _attempt(_settle_advice)
                 next_reconcile = time.monotonic() + settings.RECOVERY_SECONDS
             if time.monotonic() >= next_collection:
                 _attempt(_collect)
@@ -120,6 +122,10 @@ def _reconcile() -> None:
 
 def _end_mutes() -> None:
     end_mutes(now=timezone.now())
+
+
+def _settle_advice() -> None:
+    settle_advice(now=timezone.now())
 
 
 def _collect() -> None:

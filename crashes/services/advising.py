@@ -1,0 +1,268 @@
+"""Owners hear that what their phone met is fixed: in the answer to an upload once, on request always.
+
+Only for the purpose personalisation, and only while the owner allows it. What was told is kept
+(`AdviceGiven`), so that nobody hears it twice, and so that the share of phones that were cured can
+be counted (`crashes.selectors.cures`).
+"""
+
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Any
+
+from django.db import DatabaseError, transaction
+from django.utils import timezone
+
+from crashes.intake.report import Report
+from crashes.models import BuildSeen, Issue
+from crashes.selectors.fixes import (
+    Fix,
+    FixForDevice,
+    fixes_met_by,
+    list_fixes,
+    missing_fixes,
+    software_of,
+)
+from crashes.triage.transitions import (
+    NO_VERSION,
+    BuildOrder,
+    IssueState,
+    Resolution,
+    Sight,
+    Standing,
+    carries_fix,
+)
+from devices.models import AdviceGiven, Device
+from devices.selectors.access import Sender
+from devices.selectors.battery_advice import find_drain
+from uxp_diag.db import insert_new
+from uxp_diag.outage import database_outage
+
+_FIXES_SECONDS = 10.0
+_DEVICE_SECONDS = 600.0
+_MOST_DEVICES = 50_000
+_LOOK_AGAIN = timedelta(hours=1)
+
+
+class AdviceMemory:
+    """Spares uploads the question: a program's fixes for seconds, a phone that was asked about for minutes."""
+
+    def __init__(self) -> None:
+        self._fixes: dict[int, tuple[float, list[Fix]]] = {}
+        self._asked: OrderedDict[uuid.UUID, float] = OrderedDict()
+        self._lock = Lock()
+
+    def fixes(self, program_id: int) -> list[Fix]:
+        """The fixes of a program, as they were seconds ago."""
+        now = time.monotonic()
+        loaded_at, fixes = self._fixes.get(program_id, (-_FIXES_SECONDS, []))
+        if now - loaded_at >= _FIXES_SECONDS:
+            fixes = list_fixes(program_id)
+            self._fixes[program_id] = (now, fixes)
+        return fixes
+
+    def is_due(self, device_id: uuid.UUID) -> bool:
+        """Whether it is time to ask about a phone again; asking counts."""
+        now = time.monotonic()
+        with self._lock:
+            if now - self._asked.get(device_id, -_DEVICE_SECONDS) < _DEVICE_SECONDS:
+                return False
+            self._asked[device_id] = now
+            self._asked.move_to_end(device_id)
+            while len(self._asked) > _MOST_DEVICES:
+                self._asked.popitem(last=False)
+        return True
+
+    def forget(self) -> None:
+        """Ask about everything anew."""
+        self._fixes.clear()
+        self._asked.clear()
+
+
+memory = AdviceMemory()
+
+
+def advise_on_upload(sender: Sender, report: Report) -> list[dict[str, Any]]:
+    """What the owner has not heard yet, for the answer to a report that is durable already.
+
+    Never raises for a database that is away: the upload is more important.
+    """
+    device_id = sender.device_id
+    if device_id is None or not sender.allows_personalisation or database_outage.is_on():
+        return []
+    try:
+        fixes = memory.fixes(sender.program_id)
+        if not fixes or not memory.is_due(device_id):
+            return []
+        return _tell(device_id, fixes, report=report, now=timezone.now(), only_new=True)
+    except DatabaseError:
+        return []
+
+
+def advise(sender: Sender, *, now: datetime) -> list[dict[str, Any]]:
+    """Everything that can be done for a phone now: fixes to install, an app that drains it."""
+    if sender.device_id is None:
+        return []
+    told = _tell(
+        sender.device_id, list_fixes(sender.program_id), report=None, now=now, only_new=False
+    )
+    drain = find_drain(sender.device_id, program_id=sender.program_id, now=now)
+    if drain is not None:
+        told.append(
+            {
+                "kind": "battery",
+                "package": drain.package,
+                "version_code": drain.version_code,
+                "fixed_in": {"version_code": drain.better_code},
+                "text": (
+                    f"{drain.package} takes about {drain.percent_a_day:.0f} % of this phone's battery "
+                    f"a day. Version {drain.better_code} takes {drain.better_by:.0%} less on other "
+                    "phones: update it."
+                ),
+            }
+        )
+    return told
+
+
+def _tell(
+    device_id: uuid.UUID,
+    fixes: Sequence[Fix],
+    *,
+    report: Report | None,
+    now: datetime,
+    only_new: bool,
+) -> list[dict[str, Any]]:
+    met = fixes_met_by(device_id, fixes)
+    if not met:
+        return []
+    with transaction.atomic():
+        device = Device.objects.select_for_update().filter(pk=device_id).first()
+        if device is None or not device.allows_personalisation:
+            return []
+        software = software_of(device, met)
+        if report is not None:
+            software |= _software_of_report(device, report)
+        found = missing_fixes(device, met, software)
+        new = _write_down(device, found, now)
+    return [_document(it) for it in found if not only_new or (it.fix.issue_id, it.fixed_in) in new]
+
+
+def _software_of_report(device: Device, report: Report) -> dict[str, Sight]:
+    moment = report.occurred_at or timezone.now()
+    build = report.software.os_build or device.os_build
+    found = {"": Sight(moment, device.model, build)}
+    if report.app.package:
+        code = report.app.version_code
+        found[report.app.package] = Sight(
+            moment,
+            device.model,
+            build,
+            report.app.version_name,
+            NO_VERSION if code is None else code,
+        )
+    return found
+
+
+def _write_down(
+    device: Device, found: Sequence[FixForDevice], now: datetime
+) -> frozenset[tuple[int, str]]:
+    """Keep what is told; what had not been told before."""
+    rows = [
+        AdviceGiven(
+            device_id=device.pk,
+            program_id=device.program_id,
+            issue_id=it.fix.issue_id,
+            fixed_in=it.fixed_in[:100],
+            is_app=not it.os_build,
+            version_code=NO_VERSION if it.version_code is None else it.version_code,
+            given_at=now,
+            checked_at=now,
+        )
+        for it in found
+    ]
+    return frozenset(
+        insert_new(
+            rows,
+            conflict=["device_id", "issue_id", "fixed_in"],
+            returning=["issue_id", "fixed_in"],
+        )
+    )
+
+
+def _document(it: FixForDevice) -> dict[str, Any]:
+    what, subject = (
+        _KIND_WORDS.get(it.fix.kind, "problem"),
+        it.fix.package or "the phone's software",
+    )
+    if it.os_build:
+        fixed_in: dict[str, Any] = {"os_build": it.os_build}
+        update = f"system update {it.os_build}"
+    else:
+        fixed_in = {"version_name": it.version_name, "version_code": it.version_code}
+        update = f"version {it.version_name or it.version_code}"
+    return {
+        "kind": "fixed",
+        "problem": it.fix.kind,
+        "package": it.fix.package or None,
+        "fixed_in": fixed_in,
+        "text": f"The {what} of {subject} that this phone had is fixed in {update}.",
+    }
+
+
+_KIND_WORDS = {
+    "java_crash": "crash",
+    "native_crash": "crash",
+    "anr": "freeze",
+    "watchdog": "restart",
+    "kernel_panic": "restart",
+    "reboot": "restart",
+    "low_memory_kill": "closing by itself",
+    "background_kill": "closing by itself",
+}
+
+
+def settle_advice(*, now: datetime, limit: int = 500) -> int:
+    """Look which of the phones that were told have installed it since; how many have.
+
+    The advice that was looked at longest ago comes first, so that all of it gets its turn.
+    """
+    with transaction.atomic():
+        open_rows = AdviceGiven.objects.select_for_update(skip_locked=True)
+        due = open_rows.filter(installed_at=None, checked_at__lte=now - _LOOK_AGAIN)
+        rows = list(due.order_by("checked_at", "pk")[:limit])
+        AdviceGiven.objects.filter(pk__in=[row.pk for row in rows]).update(checked_at=now)
+        devices = Device.objects.in_bulk({row.device_id for row in rows})
+        issues = Issue.objects.in_bulk({row.issue_id for row in rows})
+        done = []
+        for row in rows:
+            device, issue = devices.get(row.device_id), issues.get(row.issue_id)
+            if device is not None and issue is not None and _has_installed(device, issue, row):
+                done.append(row.pk)
+        AdviceGiven.objects.filter(pk__in=done).update(installed_at=now)
+    return len(done)
+
+
+def _has_installed(device: Device, issue: Issue, told: AdviceGiven) -> bool:
+    """By what the owner was told: meanwhile the issue may be open again."""
+    standing = Standing(
+        state=IssueState.RESOLVED,
+        resolution=Resolution.VERSION if told.is_app else Resolution.BUILD,
+        resolved_at=told.given_at,
+        resolved_in_build="" if told.is_app else told.fixed_in,
+        resolved_in_version=told.fixed_in if told.is_app else "",
+        resolved_in_version_code=told.version_code,
+    )
+    fix = Fix(issue.pk, issue.kind, issue.package, standing)
+    software = software_of(device, [fix])
+    sight = software.get(fix.package, software[""])
+    seen = BuildSeen.objects.filter(program_id=device.program_id, model=device.model)
+    order = BuildOrder(
+        {
+            (model, build): first
+            for model, build, first in seen.values_list("model", "os_build", "first_seen_at")
+        }
+    )
+    return carries_fix(standing, sight, order)
