@@ -18,8 +18,7 @@ from crashes.triage.transitions import (
     Standing,
     carries_fix,
 )
-from devices.models import Device, VitalSample
-from devices.selectors.vital_samples import content_of_row
+from devices.selectors.advice import Phone, is_enrolled_with, newest_sample
 
 MOST_FIXES = 500
 """Of a program, the latest."""
@@ -70,77 +69,65 @@ def fixes_met_by(device_id: uuid.UUID, fixes: Iterable[Fix]) -> list[Fix]:
     return [by_issue[issue] for issue in sorted(met.values_list("issue_id", flat=True))]
 
 
-def software_of(device: Device, fixes: Sequence[Fix]) -> dict[str, Sight]:
+def software_of(phone: Phone, fixes: Sequence[Fix]) -> dict[str, Sight]:
     """What a phone runs now as far as it told, by package; "" is the phone without an app.
 
     The newest of its samples and reports says the build, the newest report of an app its version.
     """
-    sample = (
-        VitalSample.objects.filter(program_id=device.program_id, device_id=device.pk)
-        .order_by("-interval_end")
-        .first()
-    )
-    reports = Report.objects.filter(program_id=device.program_id, device_id=device.pk)
+    sample = newest_sample(phone)
+    reports = Report.objects.filter(program_id=phone.program_id, device_id=phone.id)
     told = reports.order_by("-occurred_at").values_list("occurred_at", "os_build").first()
-    known = [(device.enrolled_at, device.os_build)]
+    known = [(phone.enrolled_at, phone.os_build)]
     known += [told] if told else []
-    known += [(sample.interval_end, sample.os_build)] if sample else []
-    moment, build = max((it for it in known if it[1]), default=(device.enrolled_at, ""))
-    found = {"": Sight(moment, device.model, build)}
-    installed = _installed_of(sample)
+    known += [(sample.ended_at, sample.os_build)] if sample else []
+    moment, build = max((it for it in known if it[1]), default=(phone.enrolled_at, ""))
+    found = {"": Sight(moment, phone.model, build)}
     for package in sorted({fix.package for fix in fixes if fix.package}):
         last = reports.filter(package=package).order_by("-occurred_at").first()
         code = NO_VERSION if last is None or last.version_code is None else last.version_code
-        if sample and package in installed and (not last or last.occurred_at < sample.interval_end):
+        if (
+            sample
+            and package in sample.installed
+            and (not last or last.occurred_at < sample.ended_at)
+        ):
             found[package] = Sight(
-                sample.interval_end, device.model, build, version_code=installed[package]
+                sample.ended_at, phone.model, build, version_code=sample.installed[package]
             )
         elif last is not None:
-            found[package] = Sight(last.occurred_at, device.model, build, last.version_name, code)
+            found[package] = Sight(last.occurred_at, phone.model, build, last.version_name, code)
     return found
 
 
-def _installed_of(sample: VitalSample | None) -> dict[str, int]:
-    """The apps of a phone and their versions, as a sample tells them."""
-    if sample is None:
-        return {}
-    content = content_of_row(sample)
-    apps = (*content.get("installed", ()), *content.get("apps", ()))
-    return {
-        app["package"]: app["version_code"] for app in apps if app.get("version_code") is not None
-    }
-
-
 def missing_fixes(
-    device: Device, fixes: Sequence[Fix], software: dict[str, Sight]
+    phone: Phone, fixes: Sequence[Fix], software: dict[str, Sight]
 ) -> list[FixForDevice]:
     """Which fixes a phone lacks and can get."""
-    order = _order_of(device, fixes, software)
+    order = _order_of(phone, fixes, software)
     found = []
     for fix in fixes:
         sight = software.get(fix.package, software[""])
         if not carries_fix(fix.standing, sight, order):
-            where = _where(device, fix)
+            where = _where(phone, fix)
             if where is not None:
                 found.append(where)
     return found
 
 
-def _order_of(device: Device, fixes: Sequence[Fix], software: dict[str, Sight]) -> BuildOrder:
+def _order_of(phone: Phone, fixes: Sequence[Fix], software: dict[str, Sight]) -> BuildOrder:
     named = {fix.standing.resolved_in_build for fix in fixes}
     named |= {sight.os_build for sight in software.values()}
     rows = BuildSeen.objects.filter(
-        program_id=device.program_id, model=device.model, os_build__in=named - {""}
+        program_id=phone.program_id, model=phone.model, os_build__in=named - {""}
     ).values_list("model", "os_build", "first_seen_at")
     return BuildOrder({(model, build): first for model, build, first in rows})
 
 
-def _where(device: Device, fix: Fix) -> FixForDevice | None:
+def _where(phone: Phone, fix: Fix) -> FixForDevice | None:
     """The software that has a fix, None where this phone's model cannot get it yet."""
     standing = fix.standing
     if standing.resolution is Resolution.BUILD:
         build = standing.resolved_in_build
-        return FixForDevice(fix, os_build=build) if _is_out(device, build) else None
+        return FixForDevice(fix, os_build=build) if _is_out(phone, build) else None
     if standing.resolution is Resolution.VERSION:
         code = standing.resolved_in_version_code
         return FixForDevice(
@@ -148,15 +135,15 @@ def _where(device: Device, fix: Fix) -> FixForDevice | None:
             version_name=standing.resolved_in_version,
             version_code=None if code == NO_VERSION else code,
         )
-    return _in_next_release(device, fix)
+    return _in_next_release(phone, fix)
 
 
-def _in_next_release(device: Device, fix: Fix) -> FixForDevice | None:
+def _in_next_release(phone: Phone, fix: Fix) -> FixForDevice | None:
     standing = fix.standing
     if standing.resolved_in_version_code != NO_VERSION:
         version = (
             VersionSeen.objects.filter(
-                program_id=device.program_id,
+                program_id=phone.program_id,
                 package=fix.package,
                 version_code__gte=standing.resolved_in_version_code,
             )
@@ -169,13 +156,15 @@ def _in_next_release(device: Device, fix: Fix) -> FixForDevice | None:
             fix, version_name=version.version_name, version_code=version.version_code
         )
     builds = BuildSeen.objects.filter(
-        program_id=device.program_id, model=device.model, first_seen_at__gt=standing.resolved_at
+        program_id=phone.program_id, model=phone.model, first_seen_at__gt=standing.resolved_at
     )
     build = builds.order_by("first_seen_at").first()
     return None if build is None else FixForDevice(fix, os_build=build.os_build)
 
 
-def _is_out(device: Device, build: str) -> bool:
+def _is_out(phone: Phone, build: str) -> bool:
     """Whether a phone of the model was seen with the build."""
-    same = {"program_id": device.program_id, "model": device.model, "os_build": build}
-    return BuildSeen.objects.filter(**same).exists() or Device.objects.filter(**same).exists()
+    seen = BuildSeen.objects.filter(program_id=phone.program_id, model=phone.model, os_build=build)
+    return seen.exists() or is_enrolled_with(
+        program_id=phone.program_id, model=phone.model, os_build=build
+    )

@@ -1,7 +1,7 @@
 """Owners hear that what their phone met is fixed: in the answer to an upload once, on request always.
 
 Only for the purpose personalisation, and only while the owner allows it. What was told is kept
-(`AdviceGiven`), so that nobody hears it twice, and so that the share of phones that were cured can
+(`devices.services.advice`), so that nobody hears it twice, and so that the share of phones that were cured can
 be counted (`crashes.selectors.cures`).
 """
 
@@ -9,7 +9,7 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from threading import Lock
 from typing import Any
 
@@ -35,16 +35,22 @@ from crashes.triage.transitions import (
     Standing,
     carries_fix,
 )
-from devices.models import AdviceGiven, Device
 from devices.selectors.access import Sender
+from devices.selectors.advice import Phone
 from devices.selectors.battery_advice import find_drain
-from uxp_diag.db import insert_new
+from devices.services.advice import (
+    OpenAdvice,
+    Told,
+    hold_personalisation,
+    note_installed,
+    take_open_advice,
+    write_advice,
+)
 from uxp_diag.outage import database_outage
 
 _FIXES_SECONDS = 10.0
 _DEVICE_SECONDS = 600.0
 _MOST_DEVICES = 50_000
-_LOOK_AGAIN = timedelta(hours=1)
 
 
 class AdviceMemory:
@@ -139,26 +145,26 @@ def _tell(
     if not met:
         return []
     with transaction.atomic():
-        device = Device.objects.select_for_update().filter(pk=device_id).first()
-        if device is None or not device.allows_personalisation:
+        phone = hold_personalisation(device_id)
+        if phone is None:
             return []
-        software = software_of(device, met)
+        software = software_of(phone, met)
         if report is not None:
-            software |= _software_of_report(device, report)
-        found = missing_fixes(device, met, software)
-        new = _write_down(device, found, now)
+            software |= _software_of_report(phone, report)
+        found = missing_fixes(phone, met, software)
+        new = write_advice(phone, [_told(it) for it in found], now=now)
     return [_document(it) for it in found if not only_new or (it.fix.issue_id, it.fixed_in) in new]
 
 
-def _software_of_report(device: Device, report: Report) -> dict[str, Sight]:
+def _software_of_report(phone: Phone, report: Report) -> dict[str, Sight]:
     moment = report.occurred_at or timezone.now()
-    build = report.software.os_build or device.os_build
-    found = {"": Sight(moment, device.model, build)}
+    build = report.software.os_build or phone.os_build
+    found = {"": Sight(moment, phone.model, build)}
     if report.app.package:
         code = report.app.version_code
         found[report.app.package] = Sight(
             moment,
-            device.model,
+            phone.model,
             build,
             report.app.version_name,
             NO_VERSION if code is None else code,
@@ -166,30 +172,9 @@ def _software_of_report(device: Device, report: Report) -> dict[str, Sight]:
     return found
 
 
-def _write_down(
-    device: Device, found: Sequence[FixForDevice], now: datetime
-) -> frozenset[tuple[int, str]]:
-    """Keep what is told; what had not been told before."""
-    rows = [
-        AdviceGiven(
-            device_id=device.pk,
-            program_id=device.program_id,
-            issue_id=it.fix.issue_id,
-            fixed_in=it.fixed_in[:100],
-            is_app=not it.os_build,
-            version_code=NO_VERSION if it.version_code is None else it.version_code,
-            given_at=now,
-            checked_at=now,
-        )
-        for it in found
-    ]
-    return frozenset(
-        insert_new(
-            rows,
-            conflict=["device_id", "issue_id", "fixed_in"],
-            returning=["issue_id", "fixed_in"],
-        )
-    )
+def _told(it: FixForDevice) -> Told:
+    code = NO_VERSION if it.version_code is None else it.version_code
+    return Told(it.fix.issue_id, it.fixed_in, not it.os_build, code)
 
 
 def _document(it: FixForDevice) -> dict[str, Any]:
@@ -225,40 +210,33 @@ _KIND_WORDS = {
 
 
 def settle_advice(*, now: datetime, limit: int = 500) -> int:
-    """Look which of the phones that were told have installed it since; how many have.
-
-    The advice that was looked at longest ago comes first, so that all of it gets its turn.
-    """
+    """Look which of the phones that were told have installed it since; how many have."""
     with transaction.atomic():
-        open_rows = AdviceGiven.objects.select_for_update(skip_locked=True)
-        due = open_rows.filter(installed_at=None, checked_at__lte=now - _LOOK_AGAIN)
-        rows = list(due.order_by("checked_at", "pk")[:limit])
-        AdviceGiven.objects.filter(pk__in=[row.pk for row in rows]).update(checked_at=now)
-        devices = Device.objects.in_bulk({row.device_id for row in rows})
-        issues = Issue.objects.in_bulk({row.issue_id for row in rows})
-        done = []
-        for row in rows:
-            device, issue = devices.get(row.device_id), issues.get(row.issue_id)
-            if device is not None and issue is not None and _has_installed(device, issue, row):
-                done.append(row.pk)
-        AdviceGiven.objects.filter(pk__in=done).update(installed_at=now)
+        rows = take_open_advice(now=now, limit=limit)
+        issues = Issue.objects.in_bulk({row.told.issue_id for row in rows})
+        done = [
+            row.pk
+            for row in rows
+            if (issue := issues.get(row.told.issue_id)) and _has_installed(row, issue)
+        ]
+        note_installed(done, now=now)
     return len(done)
 
 
-def _has_installed(device: Device, issue: Issue, told: AdviceGiven) -> bool:
+def _has_installed(row: OpenAdvice, issue: Issue) -> bool:
     """By what the owner was told: meanwhile the issue may be open again."""
+    told, phone = row.told, row.phone
     standing = Standing(
         state=IssueState.RESOLVED,
         resolution=Resolution.VERSION if told.is_app else Resolution.BUILD,
-        resolved_at=told.given_at,
+        resolved_at=row.given_at,
         resolved_in_build="" if told.is_app else told.fixed_in,
         resolved_in_version=told.fixed_in if told.is_app else "",
         resolved_in_version_code=told.version_code,
     )
-    fix = Fix(issue.pk, issue.kind, issue.package, standing)
-    software = software_of(device, [fix])
-    sight = software.get(fix.package, software[""])
-    seen = BuildSeen.objects.filter(program_id=device.program_id, model=device.model)
+    software = software_of(phone, [Fix(issue.pk, issue.kind, issue.package, standing)])
+    sight = software.get(issue.package, software[""])
+    seen = BuildSeen.objects.filter(program_id=phone.program_id, model=phone.model)
     order = BuildOrder(
         {
             (model, build): first

@@ -7,10 +7,10 @@ from tests.conftest import ROOT
 
 _TABLES = frozenset({"AdviceGiven"})
 _MAY = {
-    "crashes/selectors/cures.py": "numbers only, from 20 phones on",
-    "crashes/services/advising.py": "the purpose itself",
     "devices/models/__init__.py": "the table",
+    "devices/selectors/advice.py": "the purpose itself, and numbers of it",
     "devices/selectors/export.py": "the owner's copy",
+    "devices/services/advice.py": "the purpose itself",
     "devices/services/consent.py": "it goes with the owner's yes",
     "devices/services/erasure.py": "it goes with the owner's data",
     "devices/services/retention.py": "it goes after its time",
@@ -48,6 +48,24 @@ def readers() -> set[str]:
 
 def test_only_its_own_modules_read_what_is_kept_for_personalisation() -> None:
     assert readers() == set(_MAY)
+
+
+def test_the_modules_that_speak_for_the_table_serve_that_purpose() -> None:
+    importers = {
+        str(path.relative_to(ROOT))
+        for folder in ("crashes", "devices", "uxp_diag")
+        for path in files_under(folder, suffix=".py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        and node.module in {"devices.selectors.advice", "devices.services.advice"}
+    }
+
+    assert importers == {
+        "crashes/selectors/cures.py",  # numbers only, from 20 phones on
+        "crashes/selectors/fixes.py",
+        "crashes/services/advising.py",
+        "devices/services/advice.py",
+    }
 
 
 def test_every_way_to_name_the_table_is_seen() -> None:
