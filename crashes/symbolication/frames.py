@@ -44,8 +44,9 @@ from typing import NamedTuple
 
 from crashes.stack import Crash, Frame, FrameStatus, FrameTrust
 from crashes.symbolication import kernel
-from crashes.symbolication.lookup import SymbolFrame, Symcache
+from crashes.symbolication.lookup import Symcache
 from crashes.symbolication.ports import DebugFileFinder
+from crashes.symbolication.tablereader import SymbolFrame
 
 _ABI_ARCHES = {
     "arm64": "arm64",

@@ -13,11 +13,12 @@ answers 0x11 with `crash` at a.c:3 (inlined), `main` at b.c:9. A location of all
 code before a gap.
 
 Reading this with `mmap` and `bisect` is several times faster than the compiler's own Python
-interface, mostly because frames that were made once are kept (`Symcache` remembers them by
-location and by address, up to a limit). Tables of another version go to that interface instead.
+interface, mostly because frames that were made once are kept (`tablereader.py` remembers them by
+what they say and by location, `Symcache` by address, each up to a limit). Tables of another version
+go to that interface instead.
 
-The compiler's library and the demangler are imported by those tables alone that need them: they take
-three times as long to load as the first frame of any other table.
+The compiler's library, the demangler and what knows kernels are imported by those tables alone that
+need them: they take longer to load than the first frame of any other table.
 
 `SymcachePool` keeps the tables of a process open. Descriptors are the scarce thing, not memory:
 the pages belong to the kernel and are shared by all workers.
@@ -26,30 +27,24 @@ the pages belong to the kernel and are shared by all workers.
 import gc
 import mmap
 import threading
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from crashes.symbolication.errors import UnreadableDebugFile
-from crashes.symbolication.kernel import SymbolPlaces, symbols_from
-from crashes.symbolication.table import (
-    FILE_WORDS,
-    FUNCTION_BYTES,
-    LOCATION,
-    NONE,
-    layout_of,
-    read_trailer,
-    string_at,
-    version_of,
-)
+from crashes.symbolication.table import FILE_WORDS, NONE, read_trailer, version_of
+from crashes.symbolication.tablereader import Frames, MappedTable, SymbolFrame
 
-_MAX_INLINE_DEPTH = 256
-# About 250 bytes each: a table that saw everything holds some 50 MB until it starts again.
+if TYPE_CHECKING:
+    from crashes.symbolication.kernel import SymbolPlaces
+
+# An address and a reference each, until it starts again.
 _MAX_REMEMBERED = 200_000
+_AT_A_TIME = 100_000
 
 
 @contextmanager
@@ -64,31 +59,10 @@ def _collector_at_rest() -> Iterator[None]:
             gc.enable()
 
 
-class SymbolFrame(NamedTuple):
-    """One function at an address; a named tuple, as millions of them are made.
-
-    `function` is demangled, `raw_function` as the symbol table spells it. `inlined` is true for
-    all but the outermost function of an address.
-    """
-
-    function: str | None
-    raw_function: str | None
-    file: str | None
-    line: int | None
-    inlined: bool
-
-
-# A named tuple's own constructor is a Python function; this makes one in half the time.
-_NEW_FRAME = tuple.__new__
-_UNPACK, _LOCATION_BYTES = LOCATION.unpack_from, LOCATION.size
-
-Frames = tuple[SymbolFrame, ...]
-
-
 class _Table(Protocol):
     """What answers for addresses relative to the load base."""
 
-    def frames_at(self, relative: int) -> Frames: ...
+    def frames_of(self, relatives: Sequence[int]) -> list[Frames]: ...
 
     def close(self) -> None: ...
 
@@ -121,30 +95,57 @@ class Symcache:
         Addresses are ELF virtual addresses, as tombstones print them. They are taken to be exact:
         a return address must have been moved into its call before.
         """
+        wanted = list(addresses)
         known = self._by_address
-        if len(known) > _MAX_REMEMBERED:
+        missing = {address for address in wanted if address not in known}
+        if missing and len(known) > _MAX_REMEMBERED:
             known = self._by_address = {}
-        answers = []
+            missing = set(wanted)
+        if missing:
+            self._look_up(sorted(missing), known)
+        return [known[address] for address in wanted]
+
+    def _look_up(self, addresses: list[int], known: dict[int, Frames]) -> None:
         with _collector_at_rest():
-            for address in addresses:
-                frames = known.get(address)
-                if frames is None:
-                    frames = known[address] = self._frames_at(address)
-                answers.append(frames)
-        return answers
+            for start in range(0, len(addresses), _AT_A_TIME):
+                known.update(self._looked_up(addresses[start : start + _AT_A_TIME]))
 
     def address_of(self, function: str, offset: int, size_bytes: int | None = None) -> int | None:
         """The address of `function+offset/size` of a kernel; None where it is not known."""
         if self._places is None:
+            from crashes.symbolication.kernel import (  # noqa: PLC0415  see the module
+                SymbolPlaces,
+                symbols_from,
+            )
+
             start, end = self._symbols_at
             self._places = SymbolPlaces(symbols_from(self._data[start:end]))
         return self._places.address_of(function, offset, size_bytes)
 
-    def _frames_at(self, address: int) -> Frames:
-        if self.text_bounds and not bisect_right(self.text_bounds, address) & 1:
-            return ()
-        relative = address - self.load_base
-        return self._table.frames_at(relative) if 0 <= relative < NONE else ()
+    def _looked_up(self, addresses: list[int]) -> dict[int, Frames]:
+        """The frames at each of some sorted addresses."""
+        answers: dict[int, Frames] = dict.fromkeys(addresses, ())
+        base = self.load_base
+        coded = self._in_code(addresses)
+        coded = coded[bisect_left(coded, base) : bisect_left(coded, base + NONE)]
+        found = self._table.frames_of([address - base for address in coded] if base else coded)
+        answers.update(zip(coded, found, strict=True))
+        return answers
+
+    def _in_code(self, addresses: list[int]) -> list[int]:
+        """Those of some sorted addresses where code is, a stretch of them at a time."""
+        bounds = self.text_bounds
+        if not bounds:
+            return addresses
+        kept: list[int] = []
+        at = 0
+        while at < len(addresses):
+            bound = bisect_right(bounds, addresses[at])
+            after = bisect_left(addresses, bounds[bound], at) if bound < len(bounds) else None
+            if bound & 1:
+                kept += addresses[at:after]
+            at = len(addresses) if after is None else after
+        return kept
 
     def close(self) -> None:
         """Unmap the file. The symcache must not be used afterwards."""
@@ -169,123 +170,7 @@ def _open_table(data: mmap.mmap, path: Path, trailer: dict[str, Any]) -> _Table:
     if version_of(data) not in FILE_WORDS:
         return _ForeignTable(path)
     names = (trailer["names"], trailer["name_offsets"]) if "names" in trailer else None
-    return _MappedTable(data, names)
-
-
-class _MappedTable:
-    """Our reader of versions 8 and 9; see `table.py` for the format.
-
-    `names` says where the demangled names and their offsets stand; without them names are
-    demangled when they are first met.
-    """
-
-    def __init__(self, data: mmap.mmap, names: tuple[int, int] | None) -> None:
-        self._layout = layout = layout_of(data)
-        self._data = memoryview(data)
-        self._file_words = FILE_WORDS[layout.version]
-        self._files = self._words(layout.files, layout.file_count * self._file_words)
-        self._functions = self._words(layout.functions, layout.function_count * 4)
-        self._ranges = self._words(layout.ranges, layout.range_count)
-        self._names_at = names[0] if names else 0
-        self._name_offsets = self._words(names[1], layout.function_count) if names else None
-        self._first_location = layout.location_count - layout.range_count
-        self._chains: dict[int, Frames] = {}
-        self._names: dict[int, tuple[str | None, str | None]] = {}
-        self._paths: dict[int, str | None] = {}
-
-    def _words(self, position: int, count: int) -> memoryview:
-        part = self._data[position : position + count * 4]
-        if len(part) != count * 4:
-            raise UnreadableDebugFile("malformed_symcache", "the tables do not fit the file")
-        return part.cast("I")
-
-    def close(self) -> None:
-        views = (self._files, self._functions, self._ranges, self._name_offsets, self._data)
-        for view in views:
-            if view is not None:
-                view.release()
-
-    def frames_at(self, relative: int) -> Frames:
-        index = bisect_right(self._ranges, relative) - 1
-        if index < 0:
-            return ()
-        known = self._chains.get(self._first_location + index)
-        return self._chain(self._first_location + index) if known is None else known
-
-    def _chain(self, index: int) -> Frames:
-        """The frames of a source location and of everything it is inlined into."""
-        chains, names, paths = self._chains, self._names, self._paths
-        if len(chains) > _MAX_REMEMBERED:
-            chains.clear()
-        # Climb to the outermost location or to one met before, then come back down: what holds
-        # one inlined call holds its neighbors too.
-        climbed: list[tuple[int, SymbolFrame]] = []
-        frames: Frames | None = None
-        at, count, start = index, self._layout.location_count, self._layout.locations
-        while frames is None and at < count and len(climbed) < _MAX_INLINE_DEPTH:
-            file, line, function, parent = _UNPACK(self._data, start + at * _LOCATION_BYTES)
-            if parent == line == function == NONE:
-                break
-            named = names.get(function) or self._name(function)
-            path = paths[file] if file in paths else self._path(file)
-            frame = _NEW_FRAME(SymbolFrame, (*named, path, line or None, parent != NONE))
-            climbed.append((at, frame))
-            at = parent
-            frames = chains.get(at)
-        frames = frames or ()
-        for at, frame in reversed(climbed):
-            frames = chains[at] = (frame, *frames)
-        return frames
-
-    def _name(self, index: int) -> tuple[str | None, str | None]:
-        """The demangled and the raw name of a function."""
-        at = index * FUNCTION_BYTES // 4
-        raw = self._string(self._functions[at]) if at < len(self._functions) else None
-        name = self._names[index] = (self._demangled(index, raw), raw or None)
-        return name
-
-    def _demangled(self, index: int, raw: str | None) -> str | None:
-        if not raw:
-            return None
-        if self._name_offsets is None:
-            from crashes.symbolication.demangle import demangle  # noqa: PLC0415  see the module
-
-            return demangle(raw)
-        offset = self._name_offsets[index]
-        return raw if offset == NONE else string_at(self._data, self._names_at + offset)
-
-    def _path(self, index: int) -> str | None:
-        at = index * self._file_words
-        if at >= len(self._files):
-            return None
-        parts = [self._string(offset) for offset in self._files[at : at + 3]]
-        path = self._paths[index] = _joined([part for part in parts if part]) or None
-        return path
-
-    def _string(self, offset: int) -> str | None:
-        return None if offset == NONE else string_at(self._data, self._layout.strings + offset)
-
-
-def _joined(parts: list[str]) -> str:
-    """Path parts put together; an absolute one starts over, `.` and `..` are followed."""
-    path = ""
-    for part in parts:
-        path = part if part.startswith("/") or not path else f"{path.rstrip('/')}/{part}"
-    if "/." not in path and "//" not in path and not path.startswith("."):
-        return path
-    return _cleaned(path)
-
-
-def _cleaned(path: str) -> str:
-    kept: list[str] = []
-    for part in path.split("/"):
-        if part == ".." and kept and kept[-1] != "..":
-            kept.pop()
-        elif part == ".." and path.startswith("/"):
-            continue
-        elif part not in {"", "."}:
-            kept.append(part)
-    return ("/" if path.startswith("/") else "") + "/".join(kept)
+    return MappedTable(data, names)
 
 
 class _ForeignTable:
@@ -306,7 +191,10 @@ class _ForeignTable:
     def close(self) -> None:
         self._cache = None
 
-    def frames_at(self, relative: int) -> Frames:
+    def frames_of(self, relatives: Sequence[int]) -> list[Frames]:
+        return [self._frames_at(relative) for relative in relatives]
+
+    def _frames_at(self, relative: int) -> Frames:
         found = self._cache.lookup(relative)
         last = len(found) - 1
         return tuple(

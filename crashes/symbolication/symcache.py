@@ -24,6 +24,8 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from io import BytesIO
+from shutil import copyfileobj
 from typing import Any, NamedTuple
 
 from crashes.symbolication.compiler import compile_table
@@ -45,6 +47,9 @@ from crashes.symbolication.table import NONE, layout_of, raw_names, string_bytes
 SYMCACHE_VERSION = 2
 
 _MAX_NAME_CHARS = 65_536
+# The kernel caches what is written at once in pieces as large as that, and a look-up that touches a
+# byte maps the piece: 2 MiB in each of five places, where this is 64 KiB.
+_PIECE_BYTES = 1 << 16
 _WITHOUT_CODE = frozenset(
     {DebugFileKind.PROGUARD_MAPPING, DebugFileKind.ELF_ALTERNATE, DebugFileKind.ELF_SPLIT}
 )
@@ -184,7 +189,7 @@ def _write(
         trailer["symbols"] = (start, start + len(places))
     with open(out_fd, "wb", closefd=False) as out:
         for part in (table, strings, offsets, places, trailer_bytes(trailer, SYMCACHE_VERSION)):
-            out.write(part)
+            copyfileobj(BytesIO(part), out, _PIECE_BYTES)
         size_bytes = out.tell()
     return SymcacheFacts(version=SYMCACHE_VERSION, size_bytes=size_bytes, **summary)
 

@@ -25,14 +25,16 @@ mangled name of 200 characters can stand for gigabytes, and only the build runs 
 import json
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from crashes.symbolication.errors import UnreadableDebugFile
 
 NONE = 0xFFFFFFFF
 FUNCTION_BYTES = 16
-LOCATION = struct.Struct("<4I")
+LOCATION_BYTES = 16
+# What a location says, and the location that it is inlined into; then the words of the former.
+LOCATION_SPLIT = struct.Struct("<12sI").unpack_from
+SAID = struct.Struct("<3I")
 FILE_WORDS = {8: 3, 9: 6}
 
 _MAGIC = b"SYMC"
@@ -47,9 +49,11 @@ _TRAILER_END = struct.Struct("<II8s")
 Buffer = Any  # bytes or an mmap: what struct and memoryview read
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Offsets into the file, in bytes, and how many rows stand there."""
+class Layout(NamedTuple):
+    """Offsets into the file, in bytes, and how many rows stand there.
+
+    A named tuple, as loading `dataclasses` takes longer than the first look-up.
+    """
 
     version: int
     files: int
@@ -74,7 +78,7 @@ def layout_of(data: Buffer) -> Layout:
     """Where the tables lie, for a version in `FILE_WORDS`. Raises UnreadableDebugFile."""
     version = version_of(data)
     counts = _COUNTS.unpack_from(data, _COUNTS_OFFSET)
-    row_bytes = (FILE_WORDS[version] * 4, FUNCTION_BYTES, LOCATION.size, 4, 1)
+    row_bytes = (FILE_WORDS[version] * 4, FUNCTION_BYTES, LOCATION_BYTES, 4, 1)
     offsets, position = [], _HEADER_BYTES
     for count, size_bytes in zip(counts, row_bytes, strict=True):
         position = (position + 7) & ~7

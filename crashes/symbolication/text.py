@@ -27,8 +27,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from crashes.symbolication.frames import arch_of, lookup_address
-from crashes.symbolication.lookup import SymbolFrame, Symcache
+from crashes.symbolication.lookup import Symcache
 from crashes.symbolication.ports import DebugFileFinder
+from crashes.symbolication.tablereader import SymbolFrame
 
 _FRAME_LINE = re.compile(
     r"^(?P<start>.*?#\d{1,4}\s+pc\s+(?:0x)?)(?P<address>[0-9a-fA-F]{1,16})"

@@ -28,7 +28,7 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
-from crashes.symbolication.lookup import Frames
+from crashes.symbolication.tablereader import Frames
 
 Answer: TypeAlias = Sequence[tuple[str | None, str | None, int | None]]
 """Function, file and line of every frame, innermost first; None where nothing is known."""

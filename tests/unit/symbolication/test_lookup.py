@@ -79,6 +79,52 @@ def test_asking_again_gives_the_same_frames(host: Toolchain, compiled: Compiler)
     assert symcache.lookup(addresses) == symcache.lookup(addresses)
 
 
+def test_answers_depend_neither_on_the_order_nor_on_the_company(
+    host: Toolchain, compiled: Compiler
+) -> None:
+    path = compiled(host.library()).path
+    with Symcache(path) as together, Symcache(path) as alone, Symcache(path) as backward:
+        outer = range(together.text_bounds[0] - 3, together.text_bounds[-1] + 3, 7)
+        addresses = [*outer, *outer]
+
+        answers = together.lookup(addresses)
+
+        assert answers == [alone.lookup([address])[0] for address in addresses]
+        assert answers == backward.lookup(reversed(addresses))[::-1]
+        assert any(answers)
+        assert not all(answers)
+
+
+def test_a_frame_is_made_once_for_all_places_that_say_the_same(
+    host: Toolchain, compiled: Compiler
+) -> None:
+    symcache = compiled(host.library()).symcache
+    addresses = range(symcache.text_bounds[0], symcache.text_bounds[-1])
+
+    frames = [frame for answer in symcache.lookup(addresses) for frame in answer]
+
+    # A few functions have one name and two rows, such as the clones of one.
+    assert len(set(frames)) <= len({id(frame) for frame in frames}) < len(set(frames)) * 1.1
+
+
+def test_what_is_remembered_has_a_limit(
+    host: Toolchain, compiled: Compiler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = compiled(host.library()).path
+    with Symcache(path) as plain, Symcache(path) as forgetful:
+        addresses = list(range(plain.text_bounds[0], plain.text_bounds[-1], 3))
+        answers = plain.lookup(addresses)
+        monkeypatch.setattr("crashes.symbolication.lookup._MAX_REMEMBERED", 5)
+        monkeypatch.setattr("crashes.symbolication.tablereader._MAX_REMEMBERED", 5)
+        monkeypatch.setattr("crashes.symbolication.lookup._AT_A_TIME", 10)
+
+        assert forgetful.lookup(addresses) == answers
+        assert forgetful.lookup([*addresses[:3], -1]) == [*answers[:3], ()]
+
+        assert len(forgetful._by_address) == 4
+        assert 0 < len(forgetful._table._chains) < 50  # type: ignore[attr-defined]
+
+
 def test_addresses_outside_the_code_have_no_frames(host: Toolchain, compiled: Compiler) -> None:
     symcache = compiled(host.library()).symcache
     first, last = symcache.text_bounds[0], symcache.text_bounds[-1]
@@ -271,14 +317,15 @@ def test_looking_up_leaves_the_collector_as_it_was(host: Toolchain, compiled: Co
             gc.enable()
 
 
-def test_a_table_of_ours_needs_neither_the_compiler_nor_the_demangler(
+def test_a_table_of_ours_loads_nothing_that_is_slow_to_load(
     host: Toolchain, compiled: Compiler
 ) -> None:
     path = compiled(host.library("alone")).path
     code = (
         "import sys; from pathlib import Path; from crashes.symbolication.lookup import Symcache; "
         "Symcache(Path(sys.argv[1])).lookup([0]); "
-        "print(sorted({'symbolic', 'cxxfilt'} & set(sys.modules)))"
+        "slow = {'symbolic', 'cxxfilt', 'dataclasses', 'crashes.symbolication.kernel'}; "
+        "print(sorted(slow & set(sys.modules)))"
     )
 
     done = subprocess.run(
