@@ -10,6 +10,7 @@ COMPILE := $(PY) -m piptools compile --quiet --allow-unsafe --generate-hashes --
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
+unexport PYTHONDONTWRITEBYTECODE  # tests start a hundred processes: let them compile modules once
 
 .PHONY: help demo serve test bench check format schema lock env clean
 
