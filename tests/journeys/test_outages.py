@@ -250,7 +250,7 @@ def test_the_supervisor_stops_all_its_children(tmp_path):
     children = children_of(serve.pid)
 
     os.killpg(serve.pid, signal.SIGINT)
-    output, _ = serve.communicate(timeout=20)
+    output, _ = serve.communicate(timeout=60)
 
     assert len(children) == 3
     assert serve.returncode == 0, output

@@ -12,13 +12,15 @@ class Sent:
 
     def __init__(self):
         self.messages = []
+        self.called = threading.Semaphore(0)
         self.arrived = threading.Semaphore(0)
         self.gate = threading.Event()
         self.gate.set()
         self.is_away = False
 
     def __call__(self, numbers):
-        self.gate.wait(5)
+        self.called.release()
+        self.gate.wait(60)
         if self.is_away:
             self.arrived.release()
             raise ConnectionError
@@ -26,7 +28,10 @@ class Sent:
         self.arrived.release()
 
     def wait(self):
-        assert self.arrived.acquire(timeout=5)
+        assert self.arrived.acquire(timeout=60)
+
+    def wait_until_called(self):
+        assert self.called.acquire(timeout=60)
 
 
 def test_what_comes_together_is_one_message():
@@ -34,7 +39,7 @@ def test_what_comes_together_is_one_message():
     bell = Bell(sent, most=50)
     sent.gate.clear()
     bell.ring([1])
-    time.sleep(0.05)
+    sent.wait_until_called()
 
     for number in range(2, 20):
         bell.ring([number])
@@ -94,7 +99,6 @@ def test_a_broker_that_is_away_is_left_alone_for_a_while():
     bell.ring([1])
     sent.wait()
     sent.is_away = False
-    time.sleep(0.05)
 
     bell.ring([2])
     time.sleep(0.1)
@@ -112,9 +116,11 @@ def test_nothing_to_tell_is_not_told():
 
 def test_a_forked_process_rings_by_itself():
     read, write = os.pipe()
+    told: list[list[int]] = []
 
     def send(numbers: list[int]) -> None:
         os.write(write, bytes(numbers))
+        told.append(numbers)
 
     bell = Bell(send, most=50)
     bell.ring([1])
@@ -123,7 +129,8 @@ def test_a_forked_process_rings_by_itself():
     child = os.fork()
     if child == 0:
         bell.ring([2])
-        time.sleep(0.5)
+        while [2] not in told:
+            time.sleep(0.01)
         os._exit(0)
 
     assert os.read(read, 10) == b"\x02"
