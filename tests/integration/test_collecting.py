@@ -14,7 +14,7 @@ from crashes.services.collecting import collect_debug_files, tend_debug_files
 from crashes.services.symbol_tables import debug_file_path, symcache_path, unwind_path
 from crashes.services.symbols import DebugFileRefused, used_bytes
 from tests.factories import NOW, make_program, make_viewer
-from tests.integration.test_late_symbols import (
+from tests.integration.late_symbols import (
     MAPPING,
     PARSE,
     add,

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 
 from crashes.models import AppMapping, DebugFile
 from tests.factories import make_api_token, make_program
-from tests.integration.test_late_symbols import MAPPING, breakpad
+from tests.integration.late_symbols import MAPPING, breakpad
 from uxp_diag.roles import Scope
 
 pytestmark = pytest.mark.django_db

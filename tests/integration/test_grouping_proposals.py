@@ -39,8 +39,8 @@ from crashes.services.processing import lease_reports, process_reports
 from crashes.services.proposing import write_proposal
 from crashes.services.switch_moves import move_batch
 from crashes.services.switching import ImpossibleSwitch, start_applying
+from tests.integration.pages.reading import client_for
 from tests.integration.test_decisions import NOW, START, Fleet
-from tests.integration.test_pages import client_for
 from uxp_diag.roles import Role
 
 pytestmark = pytest.mark.django_db

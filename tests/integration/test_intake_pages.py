@@ -21,7 +21,7 @@ from tests.factories import (
     make_user,
     make_viewer,
 )
-from tests.integration.test_pages import HOSTILE, Markup, client_for, text_of
+from tests.integration.pages.reading import HOSTILE, Markup, client_for, text_of
 from tests.integration.test_pipeline import work
 from tests.integration.test_uploads import report
 from uxp_diag.roles import Role, Scope

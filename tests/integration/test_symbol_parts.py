@@ -15,7 +15,7 @@ from crashes.services.symbols import register_debug_file, store_finder
 from crashes.symbolication.elf import identify
 from tests.conftest import require_program
 from tests.factories import make_program, make_viewer
-from tests.integration.test_late_symbols import LATER, NOW, crash_of, regroup, send, tombstone
+from tests.integration.late_symbols import LATER, NOW, crash_of, regroup, send, tombstone
 
 Quality, State = DebugFile.Quality, DebugFile.State
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.integration.test_late_symbols import LOAD, PARSE, breakpad, tombstone
+from tests.integration.late_symbols import LOAD, PARSE, breakpad, tombstone
 from tests.journeys.platform import PATIENCE_SECONDS, report_document
 from tests.journeys.test_native_crash import build_program, crash_of
 

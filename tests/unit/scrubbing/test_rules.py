@@ -6,7 +6,8 @@ import pytest
 
 from devices.scrubbing import SCRUBBER_VERSION, Kind, scrub_binary, scrub_text
 from devices.scrubbing.numbers import is_luhn
-from tests.unit.scrubbing.corpus import negatives, positives
+from tests.unit.scrubbing.corpus import positives
+from tests.unit.scrubbing.lookalikes import negatives
 
 _ALL = {"imei", "imsi", "iccid", "mac", "email", "ipv4", "ipv6"}
 """Not one of these may be missed; of the others, one in a hundred (P-19)."""

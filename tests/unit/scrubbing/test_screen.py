@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from devices.scrubbing import expressions
 from devices.scrubbing.expressions import Screen, expression
 from devices.scrubbing.kinds import Text
-from tests.unit.scrubbing.corpus import negatives, positives
+from tests.unit.scrubbing.corpus import positives
+from tests.unit.scrubbing.lookalikes import negatives
 
 SEED = 20260102
 
