@@ -31,6 +31,8 @@ _LINKS = (
     ("Caused by: ", CauseLink.CAUSED_BY),
     ("Suppressed: ", CauseLink.SUPPRESSED),
 )
+_CONSOLE_CAUSE = re.compile(rf"Caused by (?=(?:{_WORD}\.)+[A-Z])")
+"""Google Play's console leaves the colon out."""
 
 
 @dataclass(slots=True)
@@ -112,6 +114,8 @@ def is_structural(line: str) -> bool:
     text = line.lstrip()
     if text.startswith("at "):
         return call_of(line) is not None
+    if text.startswith("Caused by ") and _CONSOLE_CAUSE.match(text):
+        return True
     return text.startswith(("Caused by: ", "Suppressed: ", "[CIRCULAR REFERENCE")) or (
         text.startswith("... ") and _OMITTED.fullmatch(text) is not None
     )
@@ -172,6 +176,8 @@ class ChainReader:
         for words, link in _LINKS:
             if text.startswith(words):
                 return self._open_link(text.removeprefix(words), link, line, at)
+        if cause := _CONSOLE_CAUSE.match(text):
+            return self._open_link(text[cause.end() :], CauseLink.CAUSED_BY, line, at)
         return None
 
     def _open_link(self, title: str, link: CauseLink, line: str, at: int) -> int:

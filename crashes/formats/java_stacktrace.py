@@ -28,7 +28,9 @@ from crashes.stack import Crash, CrashKind, ExceptionInfo, Frame, JsonValue, Thr
 _MAX_LEAD = 1024
 _IN_THREAD = 'Exception in thread "'
 _MAX_QUOTES = 32
-_REPORTED = re.compile(r"(?:Non-)?[Ff]atal Exception: (?=\S)")
+_REPORTED = re.compile(
+    r"(?:Non-)?[Ff]atal Exception: (?=\S)|Exception (?=(?:\w{1,64}\.){1,12}[A-Z])"
+)
 _FATAL = re.compile(
     r"\s*(?:\*\*\* )?FATAL EXCEPTION(?P<system> IN SYSTEM PROCESS)?: (?P<thread>.*)"
 )

@@ -38,7 +38,10 @@ def split_call(call: str) -> tuple[str, str | None] | None:
     if not opened:
         return (method, None) if _BARE_METHOD.fullmatch(method) else None
     source, closed, _ = rest.rpartition(")")
-    if not _is_method(method, sure=_SURE_SOURCE.fullmatch(source) is not None):
+    is_sure = _SURE_SOURCE.fullmatch(source) is not None
+    if is_sure and method.find(" ") == len(method) - 1:  # as Google Play's console shows it
+        method = method[:-1]
+    if not _is_method(method, sure=is_sure):
         return None
     return method, source if closed else None
 

@@ -301,3 +301,24 @@ def test_a_chain_printed_to_the_log_is_read_back(chain: list[ExceptionInfo]):
 
     assert list(crash.exceptions) == chain
     assert (crash.pid, crash.tid) == (9120, 9121)
+
+
+def test_a_stack_of_google_plays_console():
+    crash = parse(
+        "Exception java.lang.NullPointerException: Attempt to invoke\n"
+        "  at com.example.A.b (A.java:12)\n"
+        "  at java.lang.reflect.Method.invoke (Native Method)\n"
+        "Caused by java.io.IOException: x\n"
+        "  at com.example.B.<init> (B.java:1)\n"
+    )
+
+    assert [
+        (one.type, one.message, [(frame.function, frame.line) for frame in one.frames])
+        for one in crash.exceptions
+    ] == [
+        (
+            "java.lang.NullPointerException", "Attempt to invoke",
+            [("com.example.A.b", 12), ("java.lang.reflect.Method.invoke", None)],
+        ),
+        ("java.io.IOException", "x", [("com.example.B.<init>", 1)]),
+    ]  # fmt: skip
