@@ -302,6 +302,9 @@ _TAGS: tuple[tuple[str, _Reader], ...] = (
 def _with_header(crash: Crash, entry: _Entry) -> Crash:
     """`crash` with what the header and the entry's line say."""
     header = entry.header
+    fingerprints = [header.text("Build"), crash.build_fingerprint]
+    if header.is_boot:  # which may have changed the build since the tombstone was written
+        fingerprints.reverse()
     package = header.packages[0] if header.packages else None
     details: dict[str, JsonValue] = {**crash.details, **header.details()}
     if entry.line is not None:
@@ -313,7 +316,7 @@ def _with_header(crash: Crash, entry: _Entry) -> Crash:
         version_code=package.version_code if package else crash.version_code,
         version_name=package.version_name if package else crash.version_name,
         pid=crash.pid if header.pid is None else header.pid,
-        build_fingerprint=header.text("Build") or crash.build_fingerprint,
+        build_fingerprint=next(filter(None, fingerprints), None),
         timestamp=crash.timestamp or (entry.line.timestamp if entry.line else None),
         details=details,
     )

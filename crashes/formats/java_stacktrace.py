@@ -35,6 +35,7 @@ _FATAL = re.compile(
     r"\s*(?:\*\*\* )?FATAL EXCEPTION(?P<system> IN SYSTEM PROCESS)?: (?P<thread>.*)"
 )
 _PROCESS = re.compile(r"\s*Process: (?P<process>[^,\s]{1,256})(?:, PID: (?P<pid>[0-9]{1,10}))?\s*")
+_WTF = "android.util.Log$TerribleFailure"
 _PID = re.compile(r"\s*PID: (?P<pid>[0-9]{1,10})\s*")
 _MAP_ID = re.compile(r"r8-map-id-(?P<id>[0-9a-fA-F]{7,64})")
 
@@ -191,7 +192,7 @@ def _crash(lines: list[str], begin: _Beginning) -> Crash:
     outermost = chain.exceptions[0] if begin.title is not None else None
     frames = outermost.frames if outermost else chain.headless
     return Crash(
-        kind=CrashKind.JAVA_CRASH,
+        kind=CrashKind.WTF if outermost and outermost.type == _WTF else CrashKind.JAVA_CRASH,
         process=begin.process,
         package=package_of(begin.process),
         pid=begin.pid,

@@ -3,7 +3,7 @@
 Recognized, whichever comes first: an uncaught exception (`FATAL EXCEPTION`), a tombstone that
 `crash_dump` or `debuggerd` wrote to the log, an ANR or watchdog sentence of the system. Where none
 stands, the first stack trace counts, then a `Fatal signal` line without a tombstone, then a process
-that was killed for its memory. A text without
+that was killed for its memory, or what the event log says (`event_log`). A text without
 log prefixes is read as what stands in it. `event` in the details is what the log announced:
 app_crash, system_server_crash, native_crash, anr, watchdog.
 """
@@ -15,11 +15,14 @@ from itertools import islice
 from crashes.formats import anr_traces, java_stacktrace, tombstone_text
 from crashes.formats.anr_reason import reason_kind
 from crashes.formats.errors import MalformedPayload
-from crashes.formats.lines import text_lines
+from crashes.formats.event_log import crash_in_event
+from crashes.formats.exception_chain import call_of
+from crashes.formats.lines import MAX_FRAMES, MAX_THREADS, text_lines
 from crashes.formats.logcat_lines import LogLine, is_log, read_log
+from crashes.formats.managed_frame import managed_frame
 from crashes.formats.memory_kills import kill_in, kill_in_event
-from crashes.formats.tombstone_parts import package_of
-from crashes.stack import Crash, CrashKind, JsonValue, Thread
+from crashes.formats.tombstone_parts import package_of, present
+from crashes.stack import Crash, CrashKind, Frame, JsonValue, Thread
 
 TOMBSTONE_MARK = "*** *** ***"
 _ANR = re.compile(
@@ -34,7 +37,12 @@ _SIGNAL = re.compile(
     r"(?:.{0,80}?in tid (?P<tid>[0-9]{1,10})(?: \((?P<thread>[^)]{0,32})\))?)?"
     r"(?:, pid (?P<pid>[0-9]{1,10})(?: \((?P<process>[^)]{0,256})\))?)?"
 )
+_STRICT_MODE = re.compile(
+    r"StrictMode policy violation(?:; ~duration=(?P<ms>\d{1,10}) ms)?: (?=\S)"
+)
+_STACK_OF = re.compile(r"(?P<name>\S.{0,128}?) (?:annotated )?stack trace:")
 _ANR_LINES = 16
+_WATCHDOG_LINES = 2000
 _MAX_ATTEMPTS = 16
 
 
@@ -62,6 +70,28 @@ def _announces(message: str) -> bool:
     )
 
 
+def _strict_mode(log: list[LogLine]) -> Crash | None:
+    """The first violation that StrictMode logged: its title behind a sentence, then the stack."""
+    for at, line in enumerate(log):
+        found = _STRICT_MODE.match(line.message) if "StrictMode policy" in line.message else None
+        if found:
+            below = [other.message for other in log[at + 1 :] if other.writer == line.writer]
+            try:
+                crash = java_stacktrace.from_lines([line.message[found.end() :], *below])
+            except MalformedPayload:
+                return None
+            duration: JsonValue = int(found["ms"]) if found["ms"] else None
+            return replace(
+                crash,
+                kind=CrashKind.STRICT_MODE,
+                pid=line.pid,
+                tid=line.tid,
+                timestamp=line.time,
+                details={**crash.details, **present({"duration_ms": duration})},
+            )
+    return None
+
+
 def _plain(payload: bytes, lines: list[str]) -> Crash:
     """The crash of a text whose prefixes somebody took off."""
     if any(TOMBSTONE_MARK in line for line in lines):
@@ -84,7 +114,7 @@ def _fatal(log: list[LogLine], at: int, line: LogLine) -> Crash | None:
     if found := _ANR.search(message):
         return _anr(log, at, found)
     if found := _WATCHDOG.search(message):
-        return _watchdog(line, found["subject"])
+        return _watchdog(log[at:], found["subject"])
     return None
 
 
@@ -133,18 +163,41 @@ def _anr(log: list[LogLine], at: int, found: re.Match[str]) -> Crash:
     )
 
 
-def _watchdog(line: LogLine, subject: str) -> Crash:
-    """A watchdog of which only the sentence is known; the thread in parentheses is to blame."""
-    name = blocked_thread(subject)
+def _watchdog(log: list[LogLine], subject: str) -> Crash:
+    """A watchdog's sentence, and the stacks that stand below; the first one named is to blame."""
+    line, name = log[0], blocked_thread(subject)
+    stacks = _stacks_below(log[1:_WATCHDOG_LINES], line)
+    first = [name] if name else []
+    names = [*first, *(one for one in stacks if one != name)][:MAX_THREADS]
     return Crash(
         kind=CrashKind.WATCHDOG,
         process="system_server",
         pid=line.pid,
         timestamp=line.time,
         reason=subject.strip() or None,
-        threads=(Thread(name=name, crashing=True),) if name else (),
+        threads=tuple(
+            Thread(name=one, crashing=one == name, frames=stacks.get(one, ())) for one in names
+        ),
         details={"event": "watchdog"},
     )
+
+
+def _stacks_below(log: list[LogLine], first: LogLine) -> dict[str, tuple[Frame, ...]]:
+    """By thread, `NAME annotated stack trace:` and the frames below it."""
+    stacks: dict[str, tuple[Frame, ...]] = {}
+    frames: list[Frame] | None = None
+    name = ""
+    for line in log:
+        if line.writer != first.writer:
+            continue
+        if found := _STACK_OF.fullmatch(line.message.strip()):
+            frames, name = [], found["name"]
+        call = call_of(" " + line.message)
+        frame = managed_frame(call, len(frames)) if call and frames is not None else None
+        if frame is not None and frames is not None and len(frames) < MAX_FRAMES:
+            frames.append(frame)
+            stacks[name] = tuple(frames)
+    return stacks
 
 
 def blocked_thread(subject: str) -> str | None:
@@ -155,15 +208,17 @@ def blocked_thread(subject: str) -> str | None:
 
 
 def _less_than_fatal(log: list[LogLine]) -> Crash:
-    """The first stack trace, else the signal of a crash without a tombstone, else who was killed."""
+    """What StrictMode logged or the first stack trace, else the signal of a crash without a tombstone, else who was killed."""
     try:
-        return java_stacktrace.from_log(log)
+        return _strict_mode(log) or java_stacktrace.from_log(log)
     except MalformedPayload:
         pass
     for line in log:
         if found := _SIGNAL.search(line.message):
             return _signal(line, found)
     for line in log:
+        if event := crash_in_event(line.tag, line.message, line.time):
+            return event
         kill = kill_in_event(line.message) if line.tag == "am_kill" else kill_in(line.message)
         if kill:
             return kill.crash(line.time)

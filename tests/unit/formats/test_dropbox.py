@@ -199,3 +199,14 @@ def test_the_same_crash_by_tag_and_by_content_is_the_same():
 
     details = {key: value for key, value in by_tag.details.items() if key != "tag"}
     assert replace(by_tag, timestamp=None, details=details) == by_content
+
+
+def test_a_tombstone_names_its_own_build_and_not_that_of_the_boot_after_it():
+    payload = (
+        b"isPrevious: true\nBuild: a/b/c:14/NEW/1:user/k\nHardware: b\nBootloader: x\n\n"
+        b"*** *** *** *** *** *** *** *** *** *** *** *** *** *** *** ***\n"
+        b"Build fingerprint: 'a/b/c:13/OLD/1:user/k'\npid: 1, tid: 2, name: t  >>> p <<<\n"
+        b"signal 11 (SIGSEGV), code 1 (SEGV_MAPERR), fault addr 0x0\n"
+    )
+
+    assert dropbox.parse(payload).build_fingerprint == "a/b/c:13/OLD/1:user/k"

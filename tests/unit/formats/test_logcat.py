@@ -152,3 +152,75 @@ def test_the_tag_behind_the_message_is_no_part_of_it():
 
     assert (crash.pid, crash.exception_message, crash.threads[0].name) == (4515, "y", "main")
     assert crash.threads[0].frames[0].line == 1
+
+
+def log_of(tag: str, *messages: str) -> bytes:
+    prefix = f"02-13 11:43:44.123  1000  1500  1600 W {tag}: "
+    return "".join(f"{prefix}{message}\n" for message in messages).encode()
+
+
+def test_a_watchdogs_stacks_stand_below_its_sentence():
+    crash = logcat.parse(
+        log_of(
+            "Watchdog",
+            "*** WATCHDOG KILLING SYSTEM PROCESS: Blocked in handler on main thread (main)",
+            "other annotated stack trace:",
+            "    at com.android.server.B.c(B.java:2)",
+            "main annotated stack trace:",
+            "    at com.android.server.A.b(A.java:1)",
+            "    - waiting to lock <0x01> (a java.lang.Object)",
+            "*** GOODBYE!",
+        )
+    )
+
+    assert [
+        (thread.name, thread.crashing, [frame.line for frame in thread.frames])
+        for thread in crash.threads
+    ] == [("main", True, [1]), ("other", False, [2])]
+
+
+@pytest.mark.parametrize("words", ["; ~duration=12 ms: ", ": "])
+def test_a_violation_of_strict_mode_in_the_log(words: str):
+    crash = logcat.parse(
+        log_of(
+            "StrictMode",
+            f"StrictMode policy violation{words}android.os.strictmode.DiskReadViolation",
+            "\tat com.example.A.b(A.java:1)",
+        )
+    )
+
+    assert (crash.kind, crash.exception_type, crash.pid) == (
+        CrashKind.STRICT_MODE, "android.os.strictmode.DiskReadViolation", 1500,
+    )  # fmt: skip
+    assert crash.details.get("duration_ms") == (12 if "dur" in words else None)
+    assert len(crash.threads[0].frames) == 1
+
+
+def test_a_terrible_failure_is_no_crash():
+    crash = logcat.parse(
+        log_of("Foo", "android.util.Log$TerribleFailure: x", "\tat a.b.C.d(C.java:1)")
+    )
+
+    assert (crash.kind, crash.exception_message) == (CrashKind.WTF, "x")
+
+
+@pytest.mark.parametrize(
+    ("tag", "message", "kind", "facts"),
+    [
+        ("am_crash", "[4711,0,com.example.app,94848,java.lang.Error,a, b,A.java,12,0]",
+         CrashKind.JAVA_CRASH, (4711, "java.lang.Error", "a, b", None)),
+        ("am_crash", "[4711,0,com.example.app,94848,java.lang.Error,NULL,A.java,12]",
+         CrashKind.JAVA_CRASH, (4711, "java.lang.Error", None, None)),
+        ("am_crash", "[4711,0,com.example.app,94848,Native crash,Segmentation fault,unknown,0]",
+         CrashKind.NATIVE_CRASH, (4711, None, None, "Segmentation fault")),
+        ("am_anr", "[0,4711,com.example.app,94848,Input dispatching timed out (x, y)]",
+         CrashKind.ANR, (4711, None, None, "Input dispatching timed out (x, y)")),
+        ("am_wtf", "[0,4711,com.example.app,-1,Foo,it is, so]",
+         CrashKind.WTF, (4711, None, None, "it is, so")),
+    ],
+)  # fmt: skip
+def test_what_only_the_event_log_tells(tag: str, message: str, kind: CrashKind, facts: object):
+    crash = logcat.parse(log_of(f"{tag:8}", message))
+
+    assert (crash.kind, crash.process) == (kind, "com.example.app")
+    assert (crash.pid, crash.exception_type, crash.exception_message, crash.reason) == facts
