@@ -39,6 +39,8 @@ from tests.integration.late_symbols import (
 )
 from tests.unit.formats.microdump_writer import WrittenMicrodump
 from tests.unit.formats.microdump_writer import write as write_microdump
+from tests.unit.formats.core_writer import CoreModule, CoreThread, WrittenCore
+from tests.unit.formats.core_writer import write as write_core
 from tests.unit.formats.minidump_writer import (
     LINUX,
     WrittenDump,
@@ -89,6 +91,15 @@ def microdump():
     return write_microdump(written, prefix="F/google-breakpad( 4711): ").encode()
 
 
+def core():
+    """The same as the kernel writes it."""
+    words = [BASE + 0x1010, 0, 0, BASE + 0x3020, 0, 0]
+    stack = b"".join(word.to_bytes(8, "little") for word in words)
+    registers = {"rip": BASE + 0x2010, "rsp": STACK_AT, "rbp": 1}
+    modules = [CoreModule(LIB, BASE, 0x4000, bytes.fromhex(BUILD_ID))]
+    return write_core(WrittenCore("x86_64", [CoreThread(7, registers, STACK_AT, stack)], modules))
+
+
 def send_minidump(program, dump=None, payload_format="minidump"):
     document = {
         "report_id": str(uuid.uuid4()),
@@ -134,8 +145,9 @@ def test_a_late_table_walks_a_microdump_anew(program, build_id):
     assert_counts_add_up()
 
 
-def test_a_late_table_walks_a_minidump_anew(program):
-    report = send_minidump(program)
+@pytest.mark.parametrize(("write", "payload_format"), [(minidump, "minidump"), (core, "core")])
+def test_a_late_table_walks_a_dump_anew(program, write, payload_format):
+    report = send_minidump(program, write(), payload_format)
     assert [frame.address for frame in crash_of(program, report).threads[0].frames][1] == 0x1010
 
     add(program, x86(breakpad()))
