@@ -33,7 +33,7 @@ from crashes.formats.kernel_log.report import PANIC
 from crashes.formats.lines import blank, text_lines
 from crashes.formats.logcat import TOMBSTONE_MARK, blocked_thread
 from crashes.formats.sniffing import is_tombstone_proto
-from crashes.formats.tombstone_parts import inflated
+from crashes.formats.tombstone_parts import inflated, present
 from crashes.stack import Crash, CrashKind, JsonValue, Thread
 
 _SEPARATOR = re.compile(r"={20,}\s*")
@@ -44,6 +44,8 @@ _LIST_FACTS = re.compile(
 _BOOT_REASON = re.compile(r"Last boot reason: (?P<reason>\S.{0,255})")
 _MAX_ENTRIES = 16
 _MAX_TAGS = 256
+_MAX_JOINED = 32
+_MAX_FUNCTIONS = 8
 _LIST_HEAD = 40
 _OF_THE_MAIN_THREAD = frozenset({"reason_kind", "first_app_frame", "holder_first_app_frame"})
 
@@ -243,8 +245,31 @@ def _strict_mode(entry: _Entry) -> Crash:
     starts = [at for at, line in enumerate(entry.body) if line.startswith("Process: ")]
     first = entry.body[: starts[0]] if starts else entry.body
     crash = java_stacktrace.from_lines(first)
-    details = {**crash.details, "violations": len(starts) + 1}
+    details: dict[str, JsonValue] = {**crash.details, "violations": len(starts) + 1}
+    ends = [*starts[1:], len(entry.body)]
+    joined = [
+        _violation(entry.body[start:end])
+        for start, end in zip(starts[:_MAX_JOINED], ends, strict=False)
+    ]
+    if any(joined):
+        details["other_violations"] = [one for one in joined if one]
     return replace(crash, kind=CrashKind.STRICT_MODE, details=details)
+
+
+def _violation(lines: list[str]) -> JsonValue:
+    """What a further violation is about, in brief; None when it has no stack."""
+    try:
+        crash = java_stacktrace.from_lines(lines)
+    except MalformedPayload:
+        return None
+    frames = crash.threads[0].frames
+    said: dict[str, JsonValue] = {
+        "process": crash.process,
+        "exception_type": crash.exception_type,
+        "exception_message": crash.exception_message,
+        "functions": [frame.function for frame in frames[:_MAX_FUNCTIONS]],
+    }
+    return present(said)
 
 
 def _low_memory(entry: _Entry) -> Crash:

@@ -210,3 +210,20 @@ def test_a_tombstone_names_its_own_build_and_not_that_of_the_boot_after_it():
     )
 
     assert dropbox.parse(payload).build_fingerprint == "a/b/c:13/OLD/1:user/k"
+
+
+def test_every_violation_that_was_joined_in_an_entry_is_told():
+    head = "Process: com.example.ui\nFlags: 0x1\nSystem-App: true\nUptime-Millis: 5\n\n"
+    one = "android.os.strictmode.{}Violation\n\tat com.example.{}.run(A.java:1)\n\n"
+    payload = "".join(head + one.format(word, word) for word in ("Read", "Write", "Network"))
+
+    crash = dropbox.parse(payload.encode())
+
+    assert (crash.exception_type, crash.details["violations"]) == (
+        "android.os.strictmode.ReadViolation", 3,
+    )  # fmt: skip
+    assert crash.details["other_violations"] == [
+        {"process": "com.example.ui", "exception_type": f"android.os.strictmode.{word}Violation",
+         "functions": [f"com.example.{word}.run"]}
+        for word in ("Write", "Network")
+    ]  # fmt: skip
