@@ -39,7 +39,9 @@ _MAX_LIST = 100_000
 _MAX_NUMBER_CHARS = 32
 _SINCE_CHARGE, _INFORMATION = "l", "i"
 
-_ROW = re.compile(r"9,(?:hsp|h|[0-9]{1,10},[icul]),")
+_ROW = re.compile(r"9,(?:hsp|h|[0-9]{1,10},[icul]),|[5-8],[0-9]{1,10},[iclut],[a-z]{1,6},")
+"""Before Android 4.4 the first column is the version of the form, since then it is 9."""
+_FIRST_COLUMNS = ("9,", "8,", "7,", "6,", "5,")
 _QUOTED = re.compile(r'"(?P<name>.*)"(?:,(?P<rest>.*))?')
 _TIME = re.compile(r":TIME:(?P<time>[0-9]{1,18})")
 _LEVEL = re.compile(r",Bl=(?P<level>[0-9]{1,3})(?=,|$)")
@@ -106,7 +108,7 @@ def parse(payload: bytes) -> Crash:
     stats = _Stats()
     found = False
     for line in text_lines(payload)[:MAX_LINES]:
-        if line.startswith("9,") and is_row(line):
+        if line.startswith(_FIRST_COLUMNS) and is_row(line):
             found = True
             _take(stats, line)
     if not found:
@@ -125,12 +127,15 @@ def _take(stats: _Stats, line: str) -> None:
         return
     _, uid, mode, rest = line.split(",", 3)
     kind, _, values = rest.partition(",")
+    if line[0] != "9":
+        stats.details.setdefault("checkin_version", int(line[0]))
     stats.rows[kind[:16]] += 1
     read = _READERS.get((mode, kind))
     if read is None:
         return
     try:
-        read(stats, int(uid), _columns(values))
+        # Of what was counted by then only the first two columns of "m" mean the same.
+        read(stats, int(uid), _columns(values)[: 2 if kind == "m" and line[0] != "9" else None])
     except (ValueError, IndexError):
         stats.unread += 1
 

@@ -37,10 +37,10 @@ from tests.integration.late_symbols import (
     send,
     tombstone,
 )
-from tests.unit.formats.microdump_writer import WrittenMicrodump
-from tests.unit.formats.microdump_writer import write as write_microdump
 from tests.unit.formats.core_writer import CoreModule, CoreThread, WrittenCore
 from tests.unit.formats.core_writer import write as write_core
+from tests.unit.formats.microdump_writer import WrittenMicrodump
+from tests.unit.formats.microdump_writer import write as write_microdump
 from tests.unit.formats.minidump_writer import (
     LINUX,
     WrittenDump,

@@ -125,7 +125,7 @@ def test_a_number_that_is_none_leaves_its_row_out(number: str):
 
 def test_a_text_without_rows_is_refused():
     with pytest.raises(MalformedPayload) as caught:
-        parse(b"9 out of 10\n8,0,l,bt,1")
+        parse(b"9 out of 10\n8,0,x,bt,1\n4,0,l,bt,1")
 
     assert caught.value.code == "not_batterystats"
 
@@ -161,3 +161,17 @@ def test_damaged_statistics_are_statistics_or_malformed(payload: bytes):
         json.dumps(outcome.details, allow_nan=False)
     else:
         assert outcome == "not_batterystats"
+
+
+def test_before_android_4_4_the_first_column_is_the_version():
+    payload = b"5,0,i,uid,10023,com.example.app\n5,0,l,bt,0,100000,50000,200000,90000\n" + (
+        b"5,10023,l,wl,lock,0,f,0,2000,p,3,0,w,0\n"
+    )
+    assert sniff(payload) is PayloadFormat.BATTERYSTATS
+
+    details = parse_payload(PayloadFormat.BATTERYSTATS, payload).details
+
+    assert details["checkin_version"] == 5
+    assert details["wake_locks"] == [
+        {"name": "lock", "time_ms": 2000, "count": 3, "uid": 10023, "packages": ["com.example.app"]}
+    ]
