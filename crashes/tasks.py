@@ -60,6 +60,12 @@ def ring(report_pks: Sequence[int]) -> None:
         _reports_bell.ring(list(report_pks))
 
 
+def ring_some(report_pks: Sequence[int]) -> None:
+    """Tell the workers about many reports at once; the sweep rings for what is beyond 2,000."""
+    for start in range(0, min(len(report_pks), _SWEEP_LIMIT), BATCH):
+        ring(report_pks[start : start + BATCH])
+
+
 def ring_symbols(debug_file_id: int) -> None:
     """Tell the symbolication workers about a new debug file. Whoever needs it earlier makes it."""
     if settings.REDIS_URL:
@@ -140,8 +146,7 @@ def process_reports(*, report_pks: Sequence[int]) -> None:
 def sweep() -> None:
     """Ring again for reports that wait unannounced or whose lease ran out, and end mutes."""
     forgotten = list_unannounced(now=timezone.now(), limit=_SWEEP_LIMIT)
-    for start in range(0, len(forgotten), BATCH):
-        ring(forgotten[start : start + BATCH])
+    ring_some(forgotten)
     for debug_file_id in list_unprepared(limit=_SWEEP_LIMIT):
         ring_symbols(debug_file_id)
     for debug_file_id in list_awaited(now=timezone.now(), limit=_SWEEP_LIMIT):

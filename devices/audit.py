@@ -24,6 +24,7 @@ class Action(StrEnum):
     REPORT = "report"
     RAW_PAYLOAD = "raw_payload"
     ATTACHMENT = "attachment"
+    RETRY = "retry"
     ERASURE = "erasure"
     FORGOTTEN = "forgotten"
 
@@ -32,6 +33,7 @@ PURPOSES = {
     Action.REPORT: "finding the cause of a crash",
     Action.RAW_PAYLOAD: "finding the cause of a crash",
     Action.ATTACHMENT: "finding the cause of a crash",
+    Action.RETRY: "finding the cause of a crash",
     Action.ERASURE: "request of an owner",
     Action.FORGOTTEN: "retention",
 }
@@ -39,7 +41,11 @@ PURPOSES = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Who looked at what. `subject` is the number of a report or of an erasure, never of a phone."""
+    """Who looked at what, or did what with it.
+
+    `subject` is the number of a report or of an erasure, or the code of reports in quarantine;
+    never a phone.
+    """
 
     number: int
     at: datetime

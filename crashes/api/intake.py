@@ -1,5 +1,6 @@
 """`intake/`: what waits, what was set aside and why, and what never arrived."""
 
+import uuid
 from typing import Any
 
 from django.utils import timezone
@@ -16,6 +17,14 @@ from crashes.selectors.intake import (
     list_quarantine_causes,
     list_quarantined,
 )
+from crashes.selectors.reports import get_report
+from crashes.services.retrying import (
+    NotInQuarantine,
+    PayloadNotKept,
+    retry_report,
+    retry_reports,
+)
+from crashes.tasks import ring_some
 from uxp_diag.api.problem import Problem
 from uxp_diag.roles import Scope
 
@@ -79,6 +88,31 @@ class QuarantinedPageSchema(serializers.Serializer):
 
     results = QuarantinedItemSchema(many=True)
     next_cursor = serializers.CharField(allow_null=True)
+
+
+class QuarantineRetryInput(serializers.Serializer):
+    """Which reports are tried again."""
+
+    code = serializers.CharField(max_length=60)
+
+
+class QuarantineRetriedSchema(serializers.Serializer):
+    """What became of the reports with a code.
+
+    `reports` wait again, at most 10,000; `left` more could be tried; of `not_kept`, what the phone
+    sent could not be kept.
+    """
+
+    reports = serializers.IntegerField()
+    left = serializers.IntegerField()
+    not_kept = serializers.IntegerField()
+
+
+class RetriedReportSchema(serializers.Serializer):
+    """A report that waits again."""
+
+    report_id = serializers.UUIDField()
+    state = serializers.CharField()
 
 
 class IntakeView(StaffView):
@@ -158,6 +192,58 @@ class QuarantinedView(StaffView):
             for row in page.items
         ]
         return Response({"results": results, "next_cursor": page.next_cursor})
+
+
+class QuarantineRetryView(StaffView):
+    """`intake/quarantined/retry/`."""
+
+    required_scopes = {"POST": Scope.TRIAGE}
+
+    @extend_schema(
+        operation_id="retry_quarantined",
+        request=QuarantineRetryInput,
+        responses={200: QuarantineRetriedSchema, 400: ProblemSchema},
+    )
+    def post(self, request: Request) -> Response:
+        """Try all reports again that are in quarantine with one code."""
+        given = QuarantineRetryInput(data=request.data)
+        given.is_valid(raise_exception=True)
+        now = timezone.now()
+        retried = retry_reports(given.validated_data["code"], by=viewer_in(request), now=now)
+        ring_some(retried.report_pks)
+        return Response(
+            {
+                "reports": len(retried.report_pks),
+                "left": retried.left,
+                "not_kept": retried.not_kept,
+            }
+        )
+
+
+class ReportRetryView(StaffView):
+    """`reports/{report_id}/retry/`."""
+
+    required_scopes = {"POST": Scope.TRIAGE}
+
+    @extend_schema(
+        operation_id="retry_report",
+        request=None,
+        responses={202: RetriedReportSchema, 404: ProblemSchema, 409: ProblemSchema},
+    )
+    def post(self, request: Request, report_id: uuid.UUID) -> Response:
+        """Try a report again that is in quarantine."""
+        viewer = viewer_in(request)
+        report = get_report(viewer=viewer, report_id=report_id)
+        try:
+            retry_report(report.pk, by=viewer, now=timezone.now())
+        except NotInQuarantine:
+            raise Problem(409, "not_in_quarantine", "The report is not in quarantine.") from None
+        except PayloadNotKept:
+            raise Problem(
+                409, "payload_not_kept", "What the phone sent could not be kept."
+            ) from None
+        ring_some([report.pk])
+        return Response({"report_id": str(report_id), "state": "received"}, status=202)
 
 
 def _days(request: Request) -> int:

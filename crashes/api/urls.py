@@ -16,7 +16,12 @@ from crashes.api.decisions import (
     SimilarIssuesView,
 )
 from crashes.api.export import ExportView
-from crashes.api.intake import IntakeView, QuarantinedView
+from crashes.api.intake import (
+    IntakeView,
+    QuarantinedView,
+    QuarantineRetryView,
+    ReportRetryView,
+)
 from crashes.api.issues import IssueListView, IssueView
 from crashes.api.raw import RawPayloadView
 from crashes.api.releases import (
@@ -46,6 +51,7 @@ urlpatterns = [
     path("devices/me/export/", ExportView.as_view()),
     path("intake/", IntakeView.as_view()),
     path("intake/quarantined/", QuarantinedView.as_view()),
+    path("intake/quarantined/retry/", QuarantineRetryView.as_view()),
     path("issues/", IssueListView.as_view()),
     path("issues/bulk/", IssueBulkView.as_view()),
     path("actions/<uuid:action_id>/undo/", ActionUndoView.as_view()),
@@ -77,5 +83,6 @@ urlpatterns = [
     ),
     path("reports/<uuid:report_id>/attachments/<str:sha256>/", AttachmentView.as_view()),
     path("reports/<uuid:report_id>/move/", ReportMoveView.as_view()),
+    path("reports/<uuid:report_id>/retry/", ReportRetryView.as_view()),
     path("reports/<uuid:report_id>/raw/", RawPayloadView.as_view()),
 ]

@@ -1,13 +1,19 @@
 """The blob store of this installation."""
 
+import logging
 import tempfile
 from typing import IO
 
 from django.conf import settings
 
+from crashes.models import ReportContent
+from crashes.packing import unpack
 from crashes.storage import BlobStore
 
+logger = logging.getLogger(__name__)
+
 _IN_MEMORY_BYTES = 1 << 20
+_MOST_PAYLOAD_BYTES = 512 << 20
 
 
 def incoming_file() -> IO[bytes]:
@@ -28,3 +34,15 @@ def blobs() -> BlobStore:
 def payload_key(report_pk: int) -> str:
     """Where the payload of a report is, when it is too large for its row."""
     return f"payloads/{report_pk % 256:02x}/{report_pk}"
+
+
+def stored_payload(content: ReportContent) -> bytes | None:
+    """The payload that is kept of a report; None where none is, or it cannot be read any more."""
+    try:
+        if content.raw_blob:
+            return blobs().get(content.raw_blob, max_bytes=_MOST_PAYLOAD_BYTES)
+        if content.raw is not None:
+            return unpack(bytes(content.raw), max_bytes=_MOST_PAYLOAD_BYTES)
+    except (FileNotFoundError, ValueError):
+        logger.warning("the payload of report %d is gone", content.pk)
+    return None

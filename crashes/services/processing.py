@@ -7,6 +7,7 @@ its new state; before that, nothing can be seen of the work, and doing it twice 
     received --lease--> leased --store--> done
         ^                  |
         +--- failed < 3 ---+--- failed 3 times, or the parser refused ---> quarantined
+        +----------------------- somebody has it tried again (`retrying`) -----+
 
 A lease is short and kept alive by its holder, so that the reports of a dead worker are free again
 within half a minute, however long a batch may take. One that ran out is free for others; a store
@@ -29,12 +30,12 @@ from crashes.formats.registry import PARSER_VERSION
 from crashes.models import Report, ReportContent
 from crashes.packing import Document, pack_document, pack_payload
 from crashes.services.agent_losses import count_dropped_entries
-from crashes.services.attachment_rows import attached_payload
 from crashes.services.blobs import blobs, payload_key
 from crashes.services.counting import Sighting, count_sightings
 from crashes.services.digesting import Digested, Failure, Leased, digest, prepared_now
 from crashes.services.grouping import Occurrence, Placer
 from crashes.services.leases import LEASE, kept
+from crashes.services.loading import load_leased
 from crashes.services.occurrences import (
     evidence_receipt,
     follow_leads,
@@ -44,7 +45,7 @@ from crashes.services.occurrences import (
 )
 from crashes.services.reading import read_payloads
 from crashes.services.software import note_software
-from crashes.services.spooled import DamagedSpool, SpoolKeyMissing, SpoolReader, spool
+from crashes.services.spooled import spool
 from crashes.services.symbols import note_missing
 from crashes.services.waiting import Need, note_needs
 from crashes.stack import Crash, FrameStatus
@@ -58,8 +59,6 @@ MAX_ATTEMPTS = 3
 RETRY_AFTER = timedelta(seconds=5)
 UNANNOUNCED_AFTER = LEASE
 INLINE_RAW_BYTES = 16 * 1024
-MAX_LEASES = 6
-"""Once in company and five times alone; who still ends every worker is not tried again."""
 _LONGEST = timedelta(minutes=10)
 _STAYS_IN_SPOOL = frozenset({"spool_unreadable", "spool_key_missing"})
 """Where a disk, a mount or a key was missing, it may be there again later."""
@@ -122,7 +121,7 @@ def process_reports(rows: Sequence[Report], *, now: datetime) -> None:
 
 
 def _process(rows: Sequence[Report], *, now: datetime) -> None:
-    loaded, failures = _load(rows)
+    loaded, failures = load_leased(rows)
     read = read_payloads(loaded)
     digested, refused = digest(read.clean, now=now, parsed=read.outcomes)
     failures += read.failures + refused
@@ -132,37 +131,6 @@ def _process(rows: Sequence[Report], *, now: datetime) -> None:
     for failure in failures:
         _record_failure(failure, known.get(failure.row.pk), now=now)
     _clean_spool({row.spool_file for row in rows})
-
-
-def _load(rows: Sequence[Report]) -> tuple[list[Leased], list[Failure]]:
-    loaded, failures = [], []
-    reader = SpoolReader()
-    for row in rows:
-        if row.attempts > MAX_LEASES:
-            detail = f"{MAX_LEASES} workers ended while they worked on it"
-            failures.append(Failure(row, "worker_died", detail, is_final=True))
-            continue
-        try:
-            header, payload = reader.read(row)
-            loaded.append(_with_attached(Leased(row, header["envelope"], payload)))
-        except SpoolKeyMissing as problem:
-            failures.append(Failure(row, "spool_key_missing", str(problem), is_final=False))
-        except (OSError, DamagedSpool) as error:
-            detail = getattr(error, "strerror", None) or str(error)  # no path
-            failures.append(Failure(row, "spool_unreadable", detail, is_final=False))
-    return loaded, failures
-
-
-def _with_attached(leased: Leased) -> Leased:
-    """With the payload that followed its report as a file, if one did. Raises OSError."""
-    if leased.payload or not leased.envelope.get("attachments"):
-        return leased
-    found = attached_payload(leased.row)
-    if found is None:
-        return leased
-    payload_format, payload = found
-    envelope = {**leased.envelope, "payload": {"format": payload_format}}
-    return replace(leased, envelope=envelope, payload=payload)
 
 
 def _store(digested: Sequence[Digested], *, now: datetime) -> list[Failure]:
@@ -392,7 +360,12 @@ def _record_failure(failure: Failure, known: Leased | None, *, now: datetime) ->
 
 
 def _keep_quarantined(row: Report, known: Leased | None) -> None:
-    """What a quarantined report holds outlives the spool; of its payload only what could be cleaned."""
+    """What a quarantined report holds outlives the spool; of its payload only what could be cleaned.
+
+    One that was tried again has left the spool long ago, and what was kept of it stays.
+    """
+    if not row.spool_file:
+        return
     envelope = known.envelope if known else {"payload": {"format": "none"}}
     payload = known.payload if known else b""
     raw, raw_blob = keep_raw(row, payload)

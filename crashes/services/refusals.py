@@ -84,6 +84,18 @@ def remember_refusals(refusals: Mapping[bytes, Refusal], *, program_id: int, now
         logger.warning("what was refused cannot be kept")
 
 
+def forget_refusals(
+    *, program_ids: frozenset[int], code: str | None = None, key: bytes | None = None
+) -> int:
+    """Believe no longer what was refused with a code, or one payload; how many those were."""
+    rows = RefusedPayload.objects.filter(program_id__in=program_ids)
+    if code is not None:
+        rows = rows.filter(code=code)
+    if key is not None:
+        rows = rows.filter(content_key=key)
+    return rows.delete()[0]
+
+
 def forget_old_refusals(*, now: datetime) -> int:
     """Drop what is believed no longer."""
     return RefusedPayload.objects.filter(created_at__lte=now - KEPT).delete()[0]

@@ -21,9 +21,9 @@ from django.db.models import F, Q
 from crashes.formats.registry import PARSER_VERSION
 from crashes.models import DebugFile, Report, ReportContent
 from crashes.models.report import COUNTED, NO_DEVICE
-from crashes.packing import Document, UnreadablePack, pack_document, unpack
+from crashes.packing import Document, UnreadablePack, pack_document
 from crashes.selectors.contents import document_of
-from crashes.services.blobs import blobs
+from crashes.services.blobs import stored_payload
 from crashes.services.digesting import (
     Digested,
     Failure,
@@ -49,7 +49,6 @@ MAX_ATTEMPTS = 5
 RETRY_AFTER = timedelta(seconds=10)
 ONCE_MORE_AFTER = timedelta(seconds=45)
 """What was digested while the file became ready has been stored by then."""
-_MAX_RAW_BYTES = 512 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +118,7 @@ def _digest(stored: Sequence[_Stored], *, now: datetime) -> tuple[list[Digested]
     parsed: list[tuple[Leased, Crash]] = []
     failures: list[Failure] = []
     for item in stored:
-        raw = _raw(item.content)
+        raw = stored_payload(item.content)
         try:
             document = document_of(item.content)
         except UnreadablePack:
@@ -135,17 +134,6 @@ def _digest(stored: Sequence[_Stored], *, now: datetime) -> tuple[list[Digested]
     digested, refused = digest(loaded, now=now)
     more, more_refused = digest_parsed(parsed, now=now)
     return digested + more, failures + refused + more_refused
-
-
-def _raw(content: ReportContent) -> bytes | None:
-    try:
-        if content.raw_blob:
-            return blobs().get(content.raw_blob, max_bytes=_MAX_RAW_BYTES)
-        if content.raw is not None:
-            return unpack(bytes(content.raw), max_bytes=_MAX_RAW_BYTES)
-    except (FileNotFoundError, ValueError):
-        logger.warning("the payload of report %d is gone", content.pk)
-    return None
 
 
 def _store(digested: Sequence[Digested], debug_file: DebugFile, *, now: datetime) -> list[Failure]:

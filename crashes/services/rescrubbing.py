@@ -12,17 +12,16 @@ from typing import Any
 from django.db import transaction
 
 from crashes.models import Issue, Report, ReportContent, StackVariant
-from crashes.packing import Document, UnreadablePack, pack_document, unpack
+from crashes.packing import Document, UnreadablePack, pack_document
 from crashes.selectors.contents import document_of
 from crashes.services.attachment_cleaning import clean_attachments, count_unclean_attachments
-from crashes.services.blobs import blobs
+from crashes.services.blobs import blobs, stored_payload
 from crashes.services.cleaning import clean_all
 from crashes.services.processing import keep_raw
 from crashes.stack import PayloadFormat, from_json, to_json
 from devices.scrubbing import SCRUBBER_VERSION, scrub_value, scrub_values
 from devices.services.vitals import count_unscrubbed_samples, rescrub_samples
 
-_MAX_BYTES = 512 << 20
 _ROW_TEXTS = (
     "model",
     "os_version",
@@ -88,7 +87,7 @@ def _behind() -> Any:
 def _cleaned(content: ReportContent) -> _Clean:
     content.document = pack_document(_clean_document(content))
     content.envelope = content.crash = content.grouping = None
-    raw = _raw(content)
+    raw = stored_payload(content)
     if raw is None:
         return _Clean(content, None, content.raw_blob)
     known = content.raw_format in frozenset(PayloadFormat)
@@ -110,15 +109,6 @@ def _clean_document(content: ReportContent) -> Document:
         None if crash is None else from_json(scrub_values(to_json(crash))),
         scrub_values(document.grouping),
     )
-
-
-def _raw(content: ReportContent) -> bytes | None:
-    try:
-        if content.raw_blob:
-            return blobs().get(content.raw_blob, max_bytes=_MAX_BYTES)
-        return None if content.raw is None else unpack(bytes(content.raw), max_bytes=_MAX_BYTES)
-    except (FileNotFoundError, ValueError):
-        return None
 
 
 def _write(item: _Clean) -> str:

@@ -1,13 +1,15 @@
 """Intake: what waits, what was set aside and why, and what never arrived."""
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.http import urlencode
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from crashes.intake.admission import REPEATS_UP_TO
 from crashes.selectors.intake import (
@@ -16,6 +18,15 @@ from crashes.selectors.intake import (
     list_quarantine_causes,
     list_quarantined,
 )
+from crashes.selectors.reports import get_report
+from crashes.services.retrying import (
+    NotInQuarantine,
+    PayloadNotKept,
+    Retried,
+    retry_report,
+    retry_reports,
+)
+from crashes.tasks import ring_some
 from crashes.web.charts import day_chart
 from crashes.web.words import failure_advice, loss_words
 from devices.selectors.programs import program_names
@@ -69,8 +80,53 @@ def intake(request: StaffRequest) -> HttpResponse:
             for number, name in [(None, "All programs"), *programs.items()]
         ],
         "chosen": chosen,
+        "may_retry": request.viewer.may(Scope.TRIAGE),
     }
     return render(request, "crashes/intake.html", context)
+
+
+@require_POST
+@needs(Scope.TRIAGE)
+def retry_all(request: StaffRequest) -> HttpResponse:
+    """Try all reports again that are in quarantine with the code in the form."""
+    code = request.POST.get("code", "")[:60].replace("\0", "")
+    retried = retry_reports(code, by=request.viewer, now=timezone.now())
+    ring_some(retried.report_pks)
+    if retried.report_pks:
+        messages.success(request, _retried_words(retried))
+    else:
+        messages.warning(request, f"No report is tried again.{_not_kept_words(retried)}")
+    return redirect("intake")
+
+
+@require_POST
+@needs(Scope.TRIAGE)
+def retry(request: StaffRequest, report_id: uuid.UUID) -> HttpResponse:
+    """Try one report again, and show it."""
+    report = get_report(viewer=request.viewer, report_id=report_id)
+    try:
+        retry_report(report.pk, by=request.viewer, now=timezone.now())
+    except NotInQuarantine:
+        messages.warning(request, "Not tried again: the report is not in quarantine.")
+    except PayloadNotKept:
+        messages.warning(request, "Not tried again: what the phone sent could not be kept.")
+    else:
+        ring_some([report.pk])
+        messages.success(request, "The report waits for a worker, who tries it again.")
+    return redirect("report_detail", report_id)
+
+
+def _retried_words(retried: Retried) -> str:
+    count = len(retried.report_pks)
+    words = "1 report waits" if count == 1 else f"{count:,} reports wait"
+    more = f" {retried.left:,} more can be tried again after these." if retried.left else ""
+    return f"{words} for a worker, who tries again.{more}{_not_kept_words(retried)}"
+
+
+def _not_kept_words(retried: Retried) -> str:
+    if not retried.not_kept:
+        return ""
+    return f" What the phone sent could not be kept of {retried.not_kept:,}, which stay here."
 
 
 def _chosen(parameters: Mapping[str, str], programs: Mapping[int, str]) -> dict[str, Any]:

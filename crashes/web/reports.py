@@ -74,6 +74,7 @@ def report_detail(request: StaffRequest, report_id: uuid.UUID) -> HttpResponse:
             for file in list_attachments(viewer=request.viewer, report=report)
         ],
         "may_see_raw": request.viewer.may(Scope.RAW_PAYLOAD),
+        "may_retry": request.viewer.may(Scope.TRIAGE),
         "may_move": request.viewer.may(Scope.TRIAGE) and report.issue_id is not None,
     }
     return render(request, "crashes/report_detail.html", context)

@@ -33,6 +33,7 @@ urlpatterns = [
     path("decisions/<int:decision_id>/undo/", decisions.undo, name="decision_undo"),
     path("reports/<uuid:report_id>/move/", decisions.move, name="report_move"),
     path("reports/<uuid:report_id>/", reports.report_detail, name="report_detail"),
+    path("reports/<uuid:report_id>/retry/", intake.retry, name="report_retry"),
     path("reports/<uuid:report_id>/raw/", reports.raw_payload, name="raw_payload"),
     path("reports/<uuid:report_id>/raw/file/", reports.raw_file, name="raw_file"),
     path(
@@ -43,6 +44,7 @@ urlpatterns = [
     path("privacy/", privacy.privacy, name="privacy"),
     path("privacy/audit/", privacy.audit, name="audit"),
     path("intake/", intake.intake, name="intake"),
+    path("intake/retry/", intake.retry_all, name="intake_retry"),
     path("models/", releases.model_list, name="model_list"),
     path("releases/", releases.release_list, name="release_list"),
     path("releases/<int:release_id>/", releases.release_detail, name="release_detail"),

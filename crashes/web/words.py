@@ -37,6 +37,10 @@ FIELDS = {
 STATES = {"open": "Open", "muted": "Muted", "resolved": "Resolved"}
 
 _FAILURES = {
+    "payload_lost": (
+        "The report was tried again, and what was kept of its payload is not there any more. Nothing "
+        "can be done for this one; look at the disk with the payloads."
+    ),
     "unsupported_format": (
         "There is no parser for this format yet. The payload is kept; when a parser is added, the "
         "report can be digested again."

@@ -1,4 +1,4 @@
-"""Looks at what phones sent are written down before anybody sees it."""
+"""Looks at what phones sent are written down before anybody sees it, and what is done with it."""
 
 import uuid
 from collections.abc import Sequence
@@ -40,6 +40,15 @@ def record_look(
             count=1,
             previous="",
         )
+    )
+
+
+def record_act(
+    viewer: Viewer, action: Action, *, program_id: int, subject: str, count: int, now: datetime
+) -> None:
+    """Write down that somebody had something done to so many reports."""
+    _append(
+        Entry(0, now, program_id, viewer.name, viewer.user_id, action, subject[:64], (), count, "")
     )
 
 

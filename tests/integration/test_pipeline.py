@@ -18,7 +18,8 @@ from crashes.models import Issue, IssueTally, Report, ReportContent
 from crashes.packing import unpack
 from crashes.services import acceptance, cleaning, reading, sandboxes
 from crashes.services.acceptance import Acceptance, Upload, accept_reports, adopt_spool_file
-from crashes.services.processing import MAX_LEASES, lease_reports, list_unannounced, process_reports
+from crashes.services.loading import MAX_LEASES
+from crashes.services.processing import lease_reports, list_unannounced, process_reports
 from crashes.services.reconciling import reconcile
 from crashes.services.spooled import spool
 from crashes.tasks import process_reports as ring_for_reports
