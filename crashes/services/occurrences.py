@@ -11,6 +11,7 @@ anything is placed, `lock_joined_issues` and then `follow_leads` when the leads 
 `settle_joins` when the rows are written.
 """
 
+import logging
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -21,12 +22,14 @@ from django.db.models import Q
 from crashes.intake.occurrences import WITHOUT_PID_WITHIN, Mark, choose_occurrence
 from crashes.models import OccurrenceMark, Report, ReportContent, ReportPin
 from crashes.models.report import NO_DEVICE
-from crashes.packing import pack_document
+from crashes.packing import UnreadablePack, pack_document
 from crashes.selectors.contents import FIELDS, document_of
 from crashes.services.counting import lock_issues
 from crashes.services.issue_moves import Move, withdraw_counts
 from crashes.stack import CrashKind
 from uxp_diag.db import lock_names, update_rows
+
+logger = logging.getLogger(__name__)
 
 
 class LeadMoved(Exception):
@@ -199,13 +202,19 @@ def _mark_row(row: Report, mark: Mark) -> OccurrenceMark:
 
 
 def _mark_as_evidence(report_pks: Sequence[int]) -> None:
-    contents = list(ReportContent.objects.filter(pk__in=report_pks).only(*FIELDS))
-    for content in contents:
-        document = document_of(content)
+    """Write into what is kept of old leads who decides for them; a damaged one stays as it is."""
+    changed = []
+    for content in ReportContent.objects.filter(pk__in=report_pks).only(*FIELDS):
+        try:
+            document = document_of(content)
+        except UnreadablePack:
+            logger.warning("what is kept of report %d is damaged", content.pk)
+            continue
         receipt = evidence_receipt(str((document.grouping or {}).get("mechanism", "")))
         content.document = pack_document(replace(document, grouping=receipt))
         content.envelope = content.crash = content.grouping = None
-    update_rows(contents, FIELDS)
+        changed.append(content)
+    update_rows(changed, FIELDS)
 
 
 def evidence_receipt(mechanism: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from crashes.formats.tombstone_writer import write_proto, write_text
 from crashes.intake.report import decode_report, payload_bytes
-from crashes.models import Issue, IssueDevice, IssueTally, OccurrenceMark, Report
+from crashes.models import Issue, IssueDevice, IssueTally, OccurrenceMark, Report, ReportContent
 from crashes.selectors.issues import list_issue_reports
 from crashes.services.acceptance import Acceptance, Upload, accept_reports
 from crashes.services.issue_moves import absorb_issue
@@ -148,6 +148,18 @@ def test_three_reports_of_one_native_crash_count_once_in_any_order(program):
     ]  # fmt: skip
     assert (first["devices"], first["places"]) == (1, 1)
     assert found == [first] * 6
+
+
+def test_a_better_report_takes_the_place_of_a_lead_that_is_damaged(device):
+    _, text, proto = three(device)
+    send(text)
+    ReportContent.objects.update(document=b"nothing that was packed here")
+
+    send(proto)
+
+    assert not Report.objects.exclude(state=Report.State.DONE).exists()
+    assert totals()["evidence"] == [("tombstone_text", "tombstone_proto")]
+    assert Issue.objects.get().report_count == 1
 
 
 def test_reports_that_come_in_one_batch_are_joined_too(device):
