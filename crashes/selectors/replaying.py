@@ -16,7 +16,9 @@ from crashes.grouping.proposals import Changes, compare
 from crashes.grouping.values import Decision, GroupingInput
 from crashes.models import ApartPair, Issue, Report, ReportContent
 from crashes.models.report import COUNTED
+from crashes.packing import UnreadablePack
 from crashes.selectors.contents import FIELDS, document_of
+from crashes.stack import Crash
 
 _CHUNK = 200
 
@@ -44,8 +46,8 @@ def count_replayable(program_id: int, *, since: datetime) -> int:
 def replay(program_id: int, *, mechanism: str, since: datetime) -> Iterator[Replayed]:
     """Every kept report since then, in the order of arrival, grouped anew from a cold start.
 
-    Raises KeyError for a mechanism that is not registered. Reports without kept content are left
-    out.
+    Raises KeyError for a mechanism that is not registered. Reports without kept content, or
+    with a damaged one, are left out.
     """
     chosen = MECHANISMS[mechanism]
     grouper = Grouper(chosen, is_linking=False)  # links are proposed to people, never acted upon
@@ -60,7 +62,7 @@ def replay(program_id: int, *, mechanism: str, since: datetime) -> Iterator[Repl
         contents = ReportContent.objects.only(*FIELDS).in_bulk([row.pk for row in rows])
         for row in rows:
             last = row.pk
-            crash = document_of(contents[row.pk]).crash if row.pk in contents else None
+            crash = _crash(contents.get(row.pk))
             if crash is None or row.variant is None:
                 continue
             item = chosen.prepare(crash, package=row.package or None)
@@ -68,6 +70,13 @@ def replay(program_id: int, *, mechanism: str, since: datetime) -> Iterator[Repl
             opened_by = openers.setdefault(item.exact_key, row.pk)
             opened = (item, _by_report(found)) if opened_by == row.pk else None
             yield Replayed(row.pk, row.variant.issue_id, found.group, opened_by, opened)
+
+
+def _crash(content: ReportContent | None) -> Crash | None:
+    try:
+        return None if content is None else document_of(content).crash
+    except UnreadablePack:
+        return None
 
 
 def _by_report(found: Assignment) -> Decision:

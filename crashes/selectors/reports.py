@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from crashes.models import Report, ReportContent
 from crashes.models.report import COUNTED, NO_DEVICE
-from crashes.packing import open_payload
+from crashes.packing import Document, UnreadablePack, open_payload
 from crashes.selectors.contents import FIELDS, document_of
 from crashes.selectors.keyset import Order, take_page
 from crashes.selectors.matching import reports_matching
@@ -81,13 +81,17 @@ class Companion:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a report holds: `crash` and `grouping` are None until it is done."""
+    """What a report holds: `crash` and `grouping` are None until it is done.
+
+    They are None, and the envelope empty, for a row that `is_damaged`.
+    """
 
     crash: Crash | None
     envelope: dict[str, Any]
     grouping: dict[str, Any] | None
     raw_format: str
     raw_bytes: int
+    is_damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +137,17 @@ def get_report_content(*, viewer: Viewer, report_pk: int) -> Content | None:
     found = _contents(viewer).filter(pk=report_pk).only(*FIELDS, "raw_format", "raw_bytes").first()
     if found is None:
         return None
-    document = document_of(found)
+    try:
+        document, is_damaged = document_of(found), False
+    except UnreadablePack:
+        document, is_damaged = Document({}), True
     return Content(
         crash=document.crash,
         envelope=document.envelope,
         grouping=document.grouping,
         raw_format=found.raw_format,
         raw_bytes=found.raw_bytes,
+        is_damaged=is_damaged,
     )
 
 

@@ -3,13 +3,16 @@
 from dataclasses import replace
 
 import pytest
+from django.test import Client
 
+from crashes.models import ReportContent
 from crashes.stack import (
     CrashKind,
     LockWait,
 )
 from tests.factories import (
     change_document,
+    make_api_token,
     make_content,
     make_crash,
     make_debug_file,
@@ -20,6 +23,7 @@ from tests.factories import (
     make_thread,
 )
 from tests.integration.pages.reading import native_crash, text_of
+from uxp_diag.roles import Scope
 
 pytestmark = pytest.mark.django_db
 
@@ -162,3 +166,17 @@ def test_symbols_without_any_say_how_to_add_some(client):
     assert "No debug files yet" in text
     assert "No report waits for a debug file." in text
     assert "No debug file fits" in text_of(client.get("/symbols/?q=libnone"))
+
+
+def test_a_report_whose_content_is_damaged_has_a_page_that_says_so(program, client):
+    stored = make_done_report(make_issue(program), crash=make_crash())
+    ReportContent.objects.update(document=b"not packed here")
+    token = make_api_token(program, Scope.READ)
+
+    page = client.get(f"/reports/{stored.report_id}/")
+    answer = Client().get(
+        f"/api/v1/reports/{stored.report_id}/", headers={"Authorization": f"Bearer {token}"}
+    )
+
+    assert "damaged in the database" in text_of(page)
+    assert (answer.status_code, answer.json()["crash"]) == (200, None)
