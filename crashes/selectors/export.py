@@ -129,6 +129,7 @@ def _report(row: Report) -> dict[str, Any]:
         "crash": to_json(document.crash) if document and document.crash else None,
         "grouping": document.grouping if document else None,
         "payload": f"payloads/{_payload_name(row)}" if content and content.raw_bytes else None,
+        **({"is_damaged": True} if content and document is None else {}),
     }
 
 
@@ -179,8 +180,7 @@ def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def _vitals(device_id: uuid.UUID, program_id: int) -> Iterator[bytes]:
-    for columns, content in export_samples(device_id, program_id=program_id):
-        yield _line({**columns, **json.loads(content)})
+    yield from map(_line, export_samples(device_id, program_id=program_id))
 
 
 def _line(value: Any) -> bytes:
@@ -202,6 +202,8 @@ months at most, until the moment in <code>kept_until</code>.</dd>
 <dt>vitals.jsonl</dt><dd>Battery, use and installed apps by interval, kept for twelve months.</dd>
 <dt>advice.jsonl</dt><dd>What we told you about your phone, if you allowed personalisation.</dd>
 </dl>
+<p>What a line marks with <code>is_damaged</code> was damaged in our database, and cannot be read by
+anybody.</p>
 <p>Who sees it: the people who develop and look after your phone's software, and, for the payloads,
 those among them who may. App developers get counts only, never data of a phone.</p>
 <p>Withdraw your consent or ask for erasure on your phone, and all of it goes.</p>

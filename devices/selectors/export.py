@@ -4,11 +4,8 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-import zstandard
-
 from devices.models import AdviceGiven, ConsentEntry, Device, DeviceToken, VitalSample
-
-_MOST_BYTES = 64 << 20
+from devices.selectors.vital_samples import content_of_row
 
 
 def export_device(device_id: uuid.UUID) -> dict[str, Any] | None:
@@ -65,24 +62,20 @@ def export_advice(device_id: uuid.UUID) -> Iterator[dict[str, Any]]:
         }
 
 
-def export_samples(
-    device_id: uuid.UUID, *, program_id: int
-) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """The samples of vitals, oldest first: what is in their columns, and their content as JSON."""
+def export_samples(device_id: uuid.UUID, *, program_id: int) -> Iterator[dict[str, Any]]:
+    """The samples of vitals, oldest first; of one that is damaged only the columns, and that."""
     rows = VitalSample.objects.filter(program_id=program_id, device_id=device_id)
     for row in rows.order_by("pk").iterator(chunk_size=200):
-        reader = zstandard.ZstdDecompressor().stream_reader(bytes(row.content))
-        yield (
-            {
-                "sample_id": str(row.sample_id),
-                "received_at": row.received_at.isoformat(),
-                "interval_start": row.interval_start.isoformat(),
-                "interval_end": row.interval_end.isoformat(),
-                "model": row.model,
-                "os_version": row.os_version,
-                "os_build": row.os_build,
-                "mcc": row.mcc,
-                "mnc": row.mnc,
-            },
-            reader.read(_MOST_BYTES),
-        )
+        content = content_of_row(row)
+        yield {
+            "sample_id": str(row.sample_id),
+            "received_at": row.received_at.isoformat(),
+            "interval_start": row.interval_start.isoformat(),
+            "interval_end": row.interval_end.isoformat(),
+            "model": row.model,
+            "os_version": row.os_version,
+            "os_build": row.os_build,
+            "mcc": row.mcc,
+            "mnc": row.mnc,
+            **({"is_damaged": True} if content is None else content),
+        }

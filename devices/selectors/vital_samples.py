@@ -1,5 +1,6 @@
 """Samples and the device-days that they make, for roll-ups and for judging releases."""
 
+import logging
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ MOST_SAMPLES = 500_000
 """Read at once. Of a larger fleet a part of the devices is read, always the same ones."""
 
 _MAX_CONTENT_BYTES = 64 << 20
+_decoder = msgspec.json.Decoder(dict[str, Any])
+logger = logging.getLogger(__name__)
 
 
 def samples_of_days(program_id: int, first: date, last: date) -> QuerySet[VitalSample]:
@@ -31,11 +34,14 @@ def samples_of_days(program_id: int, first: date, last: date) -> QuerySet[VitalS
     return rows.order_by("device_id", "interval_end", "sample_id")
 
 
-def content_of_row(row: VitalSample) -> dict[str, Any]:
-    """What was measured."""
-    packed = zstandard.decompress(bytes(row.content), _MAX_CONTENT_BYTES)
-    content: dict[str, Any] = msgspec.json.decode(packed)
-    return content
+def content_of_row(row: VitalSample) -> dict[str, Any] | None:
+    """What was measured; None for a row that is damaged, and the log says which."""
+    try:
+        packed = zstandard.decompress(bytes(row.content), _MAX_CONTENT_BYTES)
+        return _decoder.decode(packed)
+    except (zstandard.ZstdError, msgspec.MsgspecError, UnicodeDecodeError):
+        logger.warning("what is kept of sample %d is damaged", row.pk)
+        return None
 
 
 def hours_of(row: VitalSample) -> float:
@@ -88,10 +94,15 @@ def list_device_days(
 def _device_days(samples: Iterator[VitalSample]) -> Iterator[DeviceDayRow]:
     by_day = groupby(samples, key=lambda row: (row.device_id, day_of(row.interval_end)))
     for (device_id, day), rows in by_day:
-        facts, of_day = DeviceDay(), list(rows)
-        for row in of_day:
-            facts.add(content_of_row(row), hours=hours_of(row))
-        last, received_at = of_day[-1], max(row.received_at for row in of_day)
+        facts, read = DeviceDay(), []
+        for row in rows:
+            content = content_of_row(row)
+            if content is not None:
+                facts.add(content, hours=hours_of(row))
+                read.append(row)
+        if not read:
+            continue
+        last, received_at = read[-1], max(row.received_at for row in read)
         yield DeviceDayRow(
             device_id, day, last.model, last.os_version, last.os_build, last.mcc, received_at,
             facts,

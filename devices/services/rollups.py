@@ -71,9 +71,12 @@ def _make_cells(program_id: int, day: date) -> tuple[list[VitalCell], list[AppVi
     ):
         parts: dict[tuple[str, str, str], DeviceDay] = {}
         for row in samples:
+            content = content_of_row(row)
+            if content is None:
+                continue
             place = (row.model, row.os_build, row.mcc)
             part = parts.setdefault(place, DeviceDay())
-            part.add(content_of_row(row), hours=hours_of(row))
+            part.add(content, hours=hours_of(row))
             cells.setdefault(place, _Cell()).samples += 1
         for place, part in parts.items():
             cells[place].devices += 1

@@ -52,6 +52,19 @@ def work():
         pass
 
 
+def test_a_damaged_sample_holds_up_no_day(send, device_token, other_token):
+    send("vitals/", lines(of_day()), token=device_token)
+    VitalSample.objects.update(content=b"not packed here")
+    send("vitals/", lines(of_day()), token=other_token)
+    send("vitals/", lines(of_day(DAY + timedelta(1))), token=other_token)
+
+    work()
+
+    assert not VitalMark.objects.exists()
+    found = VitalCell.objects.order_by("day").values_list("day", "devices", "samples")
+    assert list(found) == [(DAY, 1, 1), (DAY + timedelta(1), 1, 1)]
+
+
 def test_an_upload_is_rolled_up_by_day_model_build_and_country(send, device_token, other_token):
     send("vitals/", lines(of_day(), of_day()), token=device_token)
     send("vitals/", lines(of_day(), of_day(DAY + timedelta(1))), token=other_token)
