@@ -15,7 +15,9 @@ from crashes.models import Issue, Report, ReportContent, StackVariant
 from crashes.packing import Document, pack_document, pack_payload, unpack
 from crashes.selectors.contents import document_of
 from crashes.services.acceptance import Upload, accept_reports
+from crashes.services.cleaning import clean_all
 from crashes.services.processing import lease_reports, process_reports
+from crashes.services.rescrubbing import rescrub_reports
 from crashes.services.spooled import read_file, spool
 from crashes.stack import PayloadFormat
 from devices.models import VitalSample
@@ -136,6 +138,33 @@ def test_rules_of_today_go_over_what_older_ones_left():
     assert set(Issue.objects.values_list("signature", flat=True)) == {"Error at <email>"}
 
 
+def test_what_late_symbols_wrote_meanwhile_is_not_lost(monkeypatch):
+    accept("java.lang.Error: plain\n\tat a.B.c(B.kt:1)\n")
+    accept("java.lang.Error: other\n\tat a.B.d(B.kt:2)\n")
+    work()
+    ReportContent.objects.update(scrubber_version=0)
+    named = ReportContent.objects.earliest("pk")
+    newer = pack_document(Document({"boot_id": f"imei={IMEI}"}, make_crash(reason="named")))
+
+    def clean_late(payloads):
+        ReportContent.objects.filter(pk=named.pk).update(document=newer)
+        return clean_all(payloads)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("crashes.services.rescrubbing.clean_all", clean_late)
+        assert rescrub_reports(limit=5) == 1
+    named.refresh_from_db()
+    assert (bytes(named.document or b""), named.scrubber_version) == (newer, 0)
+
+    assert rescrub_reports(limit=5) == 1
+
+    named.refresh_from_db()
+    document = document_of(named)
+    assert document.crash is not None
+    assert (document.crash.reason, IMEI in str(document.envelope)) == ("named", False)
+    assert rescrub_reports(limit=5) == 0
+
+
 def test_memory_and_open_files_of_a_tombstone_are_cut():
     text = (
         "pid: 7, tid: 7, name: main  >>> com.example.app <<<\n"
@@ -169,3 +198,20 @@ def test_samples_name_people_no_more():
     sample = VitalSample.objects.get()
     assert (sample.model, count_unscrubbed_samples()) == ("<email>", 0)
     assert zstandard.decompress(sample.content) == b'{"apps":[{"package":"<email>"}]}'
+
+
+def test_a_damaged_sample_is_emptied_and_holds_up_no_other():
+    for content in (
+        b"damaged",
+        zstandard.compress(b'{"apps":[{"package":"' + MAIL.encode() + b'"}]}'),
+    ):
+        VitalSample.objects.create(
+            program_id=1, device_id=uuid.uuid4(), sample_id=uuid.uuid4(), received_at=NOW,
+            interval_start=NOW, interval_end=NOW, content=content,
+        )  # fmt: skip
+
+    assert rescrub_samples(limit=5) == 2
+
+    first, second = VitalSample.objects.order_by("pk")
+    assert zstandard.decompress(first.content) == b"{}"
+    assert zstandard.decompress(second.content) == b'{"apps":[{"package":"<email>"}]}'
