@@ -44,11 +44,12 @@ def erase_waiting(*, now: datetime) -> bool:
     _erase(erasure)
     left = _count(erasure)
     stores = {name: {"before": found[name], "after": left[name]} for name in sorted(found)}
-    finish_erasure(
+    is_done = finish_erasure(
         erasure, stores=stores, key=signing_key(settings.RECEIPT_KEY), now=timezone.now()
     )
     cut_log()
-    logger.info("erasure %s is done", erasure.request_id)
+    state = "is done" if is_done else "goes on, as more was asked for meanwhile"
+    logger.info("erasure %s %s", erasure.request_id, state)
     return True
 
 

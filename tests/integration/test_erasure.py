@@ -38,6 +38,7 @@ from devices.models import (
     VitalSample,
 )
 from devices.receipts import public_key_of, signing_key, verify
+from devices.services.erasure import REQUEST, request_erasure
 from tests.factories import make_user
 from tests.integration.conftest import IMEI, enrollment
 from tests.integration.test_pipeline import STACK, work
@@ -286,6 +287,30 @@ def test_an_erasure_that_broke_off_is_gone_on_with_and_tells_of_all(
     assert erase_waiting(now=timezone.now() + timedelta(minutes=6))
 
     assert receipt_of()["receipt"]["stores"]["reports"]["before"] == 3
+
+
+def test_an_erasure_that_is_widened_meanwhile_is_not_called_done(
+    send, device_token, monkeypatch, caplog
+):
+    fill(send, device_token)
+    device = Device.objects.get()
+    consent = {"policy_version": "2023-04-17", "purposes": []}
+    send("devices/me/consent/", consent, token=device_token, method="put")
+
+    def asked_again(erasure):
+        request_erasure(device.pk, reason=REQUEST, now=timezone.now())
+
+    with monkeypatch.context() as patch, caplog.at_level("INFO", "crashes.services.erasing"):
+        patch.setattr("crashes.services.erasing.erase_fleet_data", asked_again)
+        assert erase_waiting(now=timezone.now())
+        first = caplog.messages[-1]
+        patch.undo()
+        assert erase_waiting(now=timezone.now())
+
+    assert "is done" not in first
+    assert "is done" in caplog.messages[-1]
+    assert not erase_waiting(now=timezone.now())
+    assert not Device.objects.exists()
 
 
 def test_the_command_erases_and_prints_the_receipt(send, device_token, capsys):
