@@ -4,7 +4,7 @@ Uploads that arrive together are committed together: one spool file, one fsync, 
 load that turns a dozen fsyncs into one; a lone upload waits for nobody. The order is fixed:
 
 1. the spool file is sealed (`spooled`), written, fsynced, renamed, and its folder fsynced;
-2. one transaction looks at consent again and inserts the rows;
+2. one transaction looks at consent again, as it was from the reception on, and inserts the rows;
 3. only then does anybody hear "accepted".
 
 While the database is away, step 2 waits: the file is the promise, and the reconciler writes its
@@ -45,7 +45,7 @@ from crashes.services.attachment_rows import (
 )
 from crashes.services.spooled import read_file, seal_uploads, spool
 from devices.scrubbing import scrub_struct, scrub_value
-from devices.services.consent import hold_consent, last_withdrawals
+from devices.services.consent import hold_consent
 from uxp_diag.db import insert_new
 from uxp_diag.outage import database_outage
 
@@ -162,25 +162,39 @@ def _insert_rows(uploads: Sequence[Upload], lengths: Sequence[int], name: str) -
     for upload, length in zip(uploads, lengths, strict=True):
         rows.append(_row(upload, spool_file=name, spool_offset=offset, spool_length=length))
         offset += length
-    enrolled = frozenset(upload.device_id for upload in uploads if upload.device_id)
     with transaction.atomic():
-        allowed = hold_consent(enrolled) | {NO_DEVICE}
+        covered = _covered(rows)
         inserted = insert_new(
-            [row for row in rows if row.device_id in allowed],
+            [row for row, is_covered in zip(rows, covered, strict=True) if is_covered],
             conflict=["program_id", "device_id", "report_id"],
             returning=["program_id", "device_id", "report_id", "id"],
         )
         _note_attachments(uploads, inserted)
     new = {(program, device, report): pk for program, device, report, pk in inserted}
     receipts = []
-    for upload in uploads:
-        if upload.key[1] not in allowed:
+    for upload, is_covered in zip(uploads, covered, strict=True):
+        if not is_covered:
             receipts.append(Receipt(Acceptance.CONSENT_WITHDRAWN))
         elif (pk := new.pop(upload.key, None)) is not None:
             receipts.append(Receipt(Acceptance.ACCEPTED, pk))
         else:
             receipts.append(Receipt(Acceptance.DUPLICATE))
     return receipts
+
+
+def _covered(rows: Sequence[Report]) -> list[bool]:
+    """Whether each may be stored: its owner allows it, and has from its reception on.
+
+    Runs inside the transaction that stores them.
+    """
+    enrolled = frozenset(row.device_id for row in rows) - {NO_DEVICE}
+    if not enrolled:
+        return [True] * len(rows)
+    held = hold_consent(enrolled, since=min(row.received_at for row in rows))
+    return [
+        row.device_id == NO_DEVICE or held.covers(row.device_id, received_at=row.received_at)
+        for row in rows
+    ]
 
 
 def _note_attachments(uploads: Sequence[Upload], inserted: Sequence[tuple[Any, ...]]) -> None:
@@ -254,18 +268,9 @@ def adopt_spool_file(name: str) -> int:
         _row(upload, spool_file=name, spool_offset=record.offset, spool_length=record.length)
         for upload, record in zip(uploads, found.records, strict=True)
     ]
-    enrolled = frozenset(upload.device_id for upload in uploads if upload.device_id)
     with transaction.atomic():
-        allowed = hold_consent(enrolled) | {NO_DEVICE}
-        withdrawn = last_withdrawals(enrolled & allowed)
-        wanted = [
-            row
-            for row in rows
-            if row.device_id in allowed
-            and (row.device_id not in withdrawn or row.received_at > withdrawn[row.device_id])
-        ]
         inserted = insert_new(
-            wanted,
+            [row for row, is_covered in zip(rows, _covered(rows), strict=True) if is_covered],
             conflict=["program_id", "device_id", "report_id"],
             returning=["program_id", "device_id", "report_id", "id"],
         )

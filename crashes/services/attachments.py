@@ -203,7 +203,7 @@ def _settle(attachment: Attachment) -> Finished:
     report_pk = None
     with transaction.atomic():
         enrolled = frozenset({attachment.device_id} - {NO_DEVICE})
-        is_allowed = hold_consent(enrolled) == enrolled
+        is_allowed = hold_consent(enrolled).device_ids == enrolled
         is_new = is_allowed and _complete(attachment)
         if is_new:
             report_pk = _free_report(attachment)

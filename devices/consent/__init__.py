@@ -32,3 +32,21 @@ def purposes_at(statements: Iterable[ConsentStatement], *, moment: datetime) -> 
     if not earlier:
         return frozenset()
     return max(earlier, key=lambda item: item.recorded_at).purposes
+
+
+def is_agreed_since(
+    statements: Iterable[ConsentStatement], *, purpose: Purpose, since: datetime
+) -> bool:
+    """Whether the purpose is agreed to without a break from a moment on.
+
+    Statements are in the order in which they were made. One that comes after the moment and leaves
+    the purpose out is a break, whatever was agreed to later; so is a moment behind such a one and
+    before the next that agrees. Without any statement until then nobody had said no.
+    """
+    said_before: ConsentStatement | None = None
+    for statement in statements:
+        if statement.recorded_at >= since and purpose not in statement.purposes:
+            return False
+        if statement.recorded_at <= since:
+            said_before = statement
+    return said_before is None or purpose in said_before.purposes

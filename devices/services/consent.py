@@ -1,11 +1,13 @@
 """An owner grants or withdraws consent."""
 
 import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
 
-from devices.consent import Purpose
+from devices.consent import ConsentStatement, Purpose, is_agreed_since
 from devices.models import AdviceGiven, ConsentEntry, Device, Erasure
 from devices.services.erasure import open_erasure, waiting_erasure
 from uxp_diag.db import hold_rows
@@ -46,16 +48,44 @@ def record_consent(
     return open_erasure(device, reason=Erasure.Reason.WITHDRAWAL, now=now)
 
 
-def hold_consent(device_ids: frozenset[uuid.UUID]) -> frozenset[uuid.UUID]:
-    """The devices that allow development now; a withdrawal waits until this transaction ends.
+@dataclass(frozen=True, slots=True)
+class HeldConsent:
+    """What some owners allow, kept as it is until the transaction ends."""
 
-    To be called inside the transaction that stores what they sent.
+    device_ids: frozenset[uuid.UUID]
+    """Those who allow development now."""
+    ledgers: Mapping[uuid.UUID, Sequence[ConsentStatement]]
+    """What was said in all, for those among them who said something lately."""
+
+    def covers(self, device_id: uuid.UUID, *, received_at: datetime) -> bool:
+        """Whether what was received then may be stored: allowed from then on without a break.
+
+        Else what came before a withdrawal would be stored after it, should a new consent be faster.
+        """
+        return device_id in self.device_ids and is_agreed_since(
+            self.ledgers.get(device_id, ()), purpose=Purpose.DEVELOPMENT, since=received_at
+        )
+
+
+def hold_consent(device_ids: frozenset[uuid.UUID], *, since: datetime | None = None) -> HeldConsent:
+    """What these devices allow now and, with `since`, have allowed at any moment from then on.
+
+    To be called inside the transaction that stores what they sent; a withdrawal waits until it
+    ends.
     """
-    return frozenset(hold_rows(Device, device_ids, flag="allows_development"))
+    allowed = frozenset(hold_rows(Device, device_ids, flag="allows_development"))
+    if since is None or not allowed:
+        return HeldConsent(allowed, {})
+    lately = ConsentEntry.objects.filter(device_id__in=allowed, recorded_at__gte=since)
+    spoken = set(lately.values_list("device_id", flat=True))
+    return HeldConsent(allowed, _ledgers(spoken) if spoken else {})
 
 
-def last_withdrawals(device_ids: frozenset[uuid.UUID]) -> dict[uuid.UUID, datetime]:
-    """When these devices last withdrew everything: what was received until then is to be gone."""
+def _ledgers(device_ids: set[uuid.UUID]) -> dict[uuid.UUID, list[ConsentStatement]]:
     entries = ConsentEntry.objects.filter(device_id__in=device_ids).order_by("recorded_at", "pk")
-    said = entries.values_list("device_id", "recorded_at", "purposes")
-    return {device_id: recorded_at for device_id, recorded_at, purposes in said if not purposes}
+    ledgers: dict[uuid.UUID, list[ConsentStatement]] = {}
+    for entry in entries:
+        purposes = frozenset(map(Purpose, entry.purposes))
+        statement = ConsentStatement(purposes, entry.policy_version, entry.recorded_at)
+        ledgers.setdefault(entry.device_id, []).append(statement)
+    return ledgers

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 
 from devices.models import VitalMark, VitalSample
 from devices.scrubbing import SCRUBBER_VERSION, scrub_struct, scrub_value, scrub_values
+from devices.selectors.vital_samples import content_of_row
 from devices.services.consent import hold_consent
 from devices.vitals.day import day_of
 from devices.vitals.sample import Sample, content_of
@@ -38,11 +39,15 @@ def accept_samples(
     model: str,
     now: datetime,
 ) -> list[SampleStatus]:
-    """Keep samples of one device; one status each, in order. Raises VitalsUnavailable."""
+    """Keep samples of one device; one status each, in order. Raises VitalsUnavailable.
+
+    `now` is when they were received.
+    """
     rows = [_row(scrub_struct(item), program_id, device_id, model, now) for item in samples]
     try:
         with transaction.atomic():
-            if not hold_consent(frozenset({device_id})):
+            held = hold_consent(frozenset({device_id}), since=now)
+            if not held.covers(device_id, received_at=now):
                 return [SampleStatus.CONSENT_WITHDRAWN] * len(samples)
             inserted = insert_new(
                 rows,
@@ -99,12 +104,10 @@ def rescrub_samples(*, limit: int) -> int:
     with transaction.atomic():
         rows = list(_unscrubbed().select_for_update(skip_locked=True).order_by("pk")[:limit])
         for row in rows:
-            packed = bytes(row.content)
-            document = msgspec.json.decode(zstandard.decompress(packed, _MAX_CONTENT_BYTES))
-            clean = scrub_values(document)
-            row.content = (
-                packed if clean is document else zstandard.compress(msgspec.json.encode(clean))
-            )
+            document = content_of_row(row)
+            clean = {} if document is None else scrub_values(document)  # damage cannot be cleaned
+            if clean is not document:
+                row.content = zstandard.compress(msgspec.json.encode(clean))
             for name in ("model", "os_version", "os_build"):
                 setattr(row, name, scrub_value(name, getattr(row, name)))
             row.scrubber_version = SCRUBBER_VERSION
@@ -117,9 +120,6 @@ def rescrub_samples(*, limit: int) -> int:
         fields = ["content", "model", "os_version", "os_build", "scrubber_version"]
         VitalSample.objects.bulk_update(rows, fields)
     return len(rows)
-
-
-_MAX_CONTENT_BYTES = 64 << 20
 
 
 def _unscrubbed() -> QuerySet[VitalSample]:

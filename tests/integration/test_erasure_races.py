@@ -9,6 +9,7 @@ import zipfile
 from dataclasses import replace
 from datetime import timedelta
 
+import msgspec
 import pytest
 from django.conf import settings
 from django.db import OperationalError, connection, connections, transaction
@@ -18,17 +19,21 @@ from crashes.intake.report import envelope_of
 from crashes.intake.spool_record import encode_record
 from crashes.models import Attachment, Report, ReportContent
 from crashes.services import attachment_cleaning, attachments
+from crashes.services.acceptance import Acceptance, accept_reports
 from crashes.services.attachments import UnknownAttachment
 from crashes.services.blobs import blobs, payload_key
 from crashes.services.cleaning import clean_all
 from crashes.services.erasing import erase_waiting
 from crashes.services.reconciling import reconcile
 from crashes.services.spooled import spool
-from devices.models import Device, Erasure
+from devices.models import Device, Erasure, VitalSample
 from devices.services.erasure import request_erasure
+from devices.services.vitals import SampleStatus, accept_samples
+from devices.vitals.sample import decode_sample
 from tests.factories import make_device, make_program
 from tests.integration.test_erasure import fill, report
 from tests.integration.test_pipeline import upload
+from tests.integration.test_vitals_upload import lines, sample
 
 pytestmark = pytest.mark.django_db
 
@@ -125,8 +130,7 @@ def test_what_was_received_before_a_withdrawal_is_not_adopted_after_a_new_consen
 
     spooled()
     for purposes in ([], ["development"]):
-        consent = {"policy_version": "2023-04-17", "purposes": purposes}
-        send("devices/me/consent/", consent, token=device_token, method="put")
+        say(send, device_token, purposes)
     erase_waiting(now=timezone.now())
     later = spooled()
 
@@ -134,6 +138,64 @@ def test_what_was_received_before_a_withdrawal_is_not_adopted_after_a_new_consen
 
     assert list(Report.objects.values_list("report_id", flat=True)) == [later]
     assert len(list(spool().names())) == 1
+
+
+def test_what_was_received_before_a_withdrawal_is_not_stored_after_a_new_consent(
+    send, device_token
+):
+    """A thread was slow between reception and commit."""
+    device = Device.objects.get()
+    slow = replace(
+        upload(device_id=device.pk, program_id=device.program_id), received_at=timezone.now()
+    )
+    started = timezone.now()
+    say(send, device_token, [])
+    erase_waiting(now=timezone.now())
+    between = timezone.now()
+    say(send, device_token, ["development"])
+
+    receipts = accept_reports([slow, replace(anew(slow), received_at=between)])
+    later = accept_reports([replace(anew(slow), received_at=timezone.now())])
+    samples = [decode_sample(lines(sample()), received_at=started)]
+    before, after = (
+        accept_samples(
+            samples, program_id=device.program_id, device_id=device.pk, model="", now=now
+        )
+        for now in (started, timezone.now())
+    )
+
+    assert [receipt.acceptance for receipt in receipts] == [Acceptance.CONSENT_WITHDRAWN] * 2
+    assert [receipt.acceptance for receipt in later] == [Acceptance.ACCEPTED]
+    assert (before, after) == ([SampleStatus.CONSENT_WITHDRAWN], [SampleStatus.ACCEPTED])
+    assert Report.objects.count() == VitalSample.objects.count() == 1
+
+
+def test_saying_yes_again_or_for_another_purpose_is_no_break(send, device_token):
+    device = Device.objects.get()
+    early = replace(
+        upload(device_id=device.pk, program_id=device.program_id), received_at=timezone.now()
+    )
+    say(send, device_token, ["development", "personalisation"])
+    say(send, device_token, ["development"])
+
+    (receipt,) = accept_reports([early])
+    say(send, device_token, ["personalisation"])
+    say(send, device_token, ["development"])
+    (other,) = accept_reports([anew(early)])
+
+    assert (receipt.acceptance, other.acceptance) == (
+        Acceptance.ACCEPTED, Acceptance.CONSENT_WITHDRAWN,
+    )  # fmt: skip
+
+
+def say(send, device_token, purposes):
+    consent = {"policy_version": "2023-04-17", "purposes": purposes}
+    assert send("devices/me/consent/", consent, token=device_token, method="put").status_code == 200
+
+
+def anew(one):
+    """The same upload under a number of its own."""
+    return replace(one, report=msgspec.structs.replace(one.report, report_id=uuid.uuid4()))
 
 
 def test_an_owner_gets_the_rest_when_a_report_is_damaged(send, device_token):
@@ -148,8 +210,24 @@ def test_an_owner_gets_the_rest_when_a_report_is_damaged(send, device_token):
     archive = zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content)))
     reports = [json.loads(line) for line in archive.read("reports.jsonl").splitlines()]
     assert len(reports) == 3
+    assert [one.get("is_damaged", False) for one in reports].count(True) == 1
     assert len(archive.read("vitals.jsonl").splitlines()) == 1
     assert all(one["kept_until"] > timezone.now().isoformat() for one in reports)
+
+
+def test_an_owner_gets_the_rest_when_a_sample_is_damaged(send, device_token):
+    for _ in range(2):
+        send("vitals/", lines(sample()), token=device_token)
+    VitalSample.objects.filter(pk=VitalSample.objects.order_by("pk")[0].pk).update(content=b"?")
+
+    answer = send("devices/me/export/", b"", token=device_token, method="get")
+
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content)))
+    damaged, whole = map(json.loads, archive.read("vitals.jsonl").splitlines())
+    assert (damaged["is_damaged"], "battery" in damaged) == (True, False)
+    assert damaged["sample_id"] != whole["sample_id"]
+    assert (whole.get("is_damaged"), "battery" in whole) == (None, True)
+    assert b"is_damaged" in archive.read("README.html")
 
 
 # --- Workers at the same time -----------------------------------------------------------------
