@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 from tqdm import tqdm
 
@@ -17,12 +17,13 @@ from crashes.services.symbol_tables import prepare_debug_file
 from crashes.services.symbols import DebugFileRefused, Registration, name_mapping
 from crashes.tasks import ring_symbols
 from devices.services.access import get_or_create_program
+from uxp_diag.commands import DatabaseCommand
 
 _IGNORED = "not_a_debug_file"
 _LISTED = 50
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Register debug files."""
 
     help = (

@@ -8,18 +8,19 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 from tqdm import tqdm
 
 from crashes.selectors.grouping_proposals import Proposal, find_proposal
 from crashes.services.switch_moves import BATCH, count_to_move, move_batch
 from crashes.services.switching import ImpossibleSwitch, start_applying
+from uxp_diag.commands import DatabaseCommand
 from uxp_diag.roles import Scope
 from uxp_diag.viewer import Viewer
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Apply a proposal that `replay_grouping --write` has written, or go on with one."""
 
     help = "Switch a program to the mechanism of a proposal and move its reports. May be repeated."

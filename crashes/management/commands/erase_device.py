@@ -5,8 +5,7 @@ import uuid
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-from django.db import OperationalError, ProgrammingError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from crashes.services.erasing import erase_waiting
@@ -14,29 +13,30 @@ from devices.audit import Action
 from devices.selectors.erasures import find_erasure
 from devices.services.audit import record_command
 from devices.services.erasure import OPERATOR, UnknownDevice, request_erasure
+from uxp_diag.commands import DatabaseCommand, words_or_stdin
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Erase devices."""
 
     help = "Erase all data of devices, by device id; prints one signed receipt per line."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Which ones."""
-        parser.add_argument("device_ids", nargs="+", metavar="DEVICE", help="a device id")
+        parser.add_argument(
+            "device_ids", nargs="*", metavar="DEVICE", help="a device id; without any, from stdin"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Erase them, one after the other."""
         del args
-        for text in options["device_ids"]:
+        for text in words_or_stdin(options["device_ids"]):
             try:
                 request_id = request_erasure(uuid.UUID(text), reason=OPERATOR, now=timezone.now())
             except ValueError:
                 raise CommandError(f"{text} is no device id.") from None
             except UnknownDevice:
                 raise CommandError(f"There is no device {text}.") from None
-            except (OperationalError, ProgrammingError) as problem:
-                raise CommandError(f"The database cannot be used: {problem}") from problem
             record_command(Action.ERASURE, subject=str(request_id), count=1, now=timezone.now())
             while True:
                 found = find_erasure(request_id)

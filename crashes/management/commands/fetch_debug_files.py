@@ -8,18 +8,19 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from crashes.services.debuginfod_client import BadServerAddress
 from crashes.services.fetching import fetch_missing_debug_files, upstream_client
 from crashes.tasks import FETCHED_AT_ONCE, ring_symbols
+from uxp_diag.commands import DatabaseCommand
 
 logger = logging.getLogger(__name__)
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Fetch once, or again and again."""
 
     help = (

@@ -32,13 +32,15 @@ class Command(BaseCommand):
         """Which files, in which format."""
         parser.add_argument("--format", default=_AUTO, choices=_FORMATS)
         parser.add_argument("--pretty", action="store_true", help="indent the JSON")
-        parser.add_argument("files", nargs="+", metavar="FILE", help="a payload; - is stdin")
+        parser.add_argument(
+            "files", nargs="*", metavar="FILE", help="a payload; - or none is stdin"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Parse every file."""
         del args
         failed = False
-        for name in options["files"]:
+        for name in options["files"] or ["-"]:
             document = _parse(_read(name), options["format"])
             failed |= "error" in document
             indent = 2 if options["pretty"] else None

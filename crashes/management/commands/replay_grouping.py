@@ -10,16 +10,17 @@ from argparse import ArgumentParser
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 from tqdm import tqdm
 
 from crashes.grouping.mechanisms import CURRENT, MECHANISMS
 from crashes.selectors.replaying import are_apart, count_replayable, list_changes, replay
 from crashes.services.proposing import write_proposal
+from uxp_diag.commands import DatabaseCommand
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Show what a mechanism would change before it is made the current one."""
 
     help = "Replay stored reports through a grouping mechanism in shadow and print what differs."

@@ -5,7 +5,6 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from tqdm import tqdm
 
 from crashes.services.rescrubbing import (
@@ -15,9 +14,10 @@ from crashes.services.rescrubbing import (
     rescrub_vitals,
 )
 from devices.scrubbing import SCRUBBER_VERSION
+from uxp_diag.commands import DatabaseCommand
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """In batches; may be stopped at any time, and goes on where it ended."""
 
     help = (

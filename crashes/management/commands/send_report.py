@@ -91,11 +91,12 @@ class Command(BaseCommand):
         add("--flush", action="store_true", help="deliver what waits in the queue")
         add("--patience", type=float, default=0.0, help="seconds to wait in all for that [0]")
         add("--packing", choices=["gzip", "zstd"], default="gzip", help="of batches [gzip]")
-        add("files", nargs="*", metavar="FILE", help="payload file; - reads standard input")
+        add("files", nargs="*", metavar="FILE", help="payload file; - or none is stdin")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Upload or queue each file; exit with 1 when any was not taken."""
         _check(options)
+        options["files"] = options["files"] or ([] if options["flush"] else ["-"])
         if options["queue"] is not None:
             self._use_queue(options)
             return
@@ -144,8 +145,6 @@ def _check(options: Mapping[str, Any]) -> None:
     """Raises CommandError for options that contradict each other."""
     if options["flush"] and options["queue"] is None:
         raise CommandError("--flush: say which --queue")
-    if not options["files"] and not options["flush"]:
-        raise CommandError("give a FILE, or - for standard input")
     if not options["key"].startswith((INGEST_PREFIX, DEVICE_PREFIX)):
         raise CommandError("--key: give an ingest key (uxpi_...) or a device token (uxpd_...)")
     if options["imei"] is not None and not options["key"].startswith(INGEST_PREFIX):

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from crashes.services.local_symbols import FolderFinder
@@ -21,10 +21,11 @@ from crashes.stack import from_json, to_json
 from crashes.symbolication.frames import symbolicate
 from crashes.symbolication.ports import DebugFileFinder
 from crashes.symbolication.text import name_text
+from uxp_diag.commands import DatabaseCommand
 from uxp_diag.sandbox import JobRefused, SandboxFailure
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Put names into a dump."""
 
     help = (

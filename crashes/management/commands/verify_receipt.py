@@ -22,7 +22,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Which receipt, and whose."""
-        parser.add_argument("file", help="a receipt, or the answer it came in; - is stdin")
+        parser.add_argument(
+            "file",
+            nargs="?",
+            default="-",
+            help="a receipt, or the answer it came in; - or none is stdin",
+        )
         parser.add_argument(
             "--public-key",
             metavar="KEY",

@@ -5,7 +5,7 @@ from argparse import ArgumentParser
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from devices.services.access import (
@@ -14,10 +14,11 @@ from devices.services.access import (
     get_or_create_program,
     issue_api_token,
 )
+from uxp_diag.commands import DatabaseCommand
 from uxp_diag.roles import TOKEN_SCOPES
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Issue a token or show an ingest key."""
 
     help = "Issue an API token with scopes, or show a program's ingest key."

@@ -6,14 +6,15 @@ from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from devices.services.access import ensure_user, get_or_create_program
+from uxp_diag.commands import DatabaseCommand
 from uxp_diag.roles import Role
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Make a person, or bring one up to date."""
 
     help = "Make a person with a role, or change the role and password of one."
@@ -28,9 +29,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Make the person."""
         del args
-        password = options["password"] or getpass("Password: ")
         try:
+            password = options["password"] or getpass("Password: ")
             validate_password(password)
+        except EOFError:
+            raise CommandError("Give a --password, or one line on standard input.") from None
         except ValidationError as problem:
             raise CommandError(" ".join(problem.messages)) from None
         program = get_or_create_program(options["program"], now=timezone.now())

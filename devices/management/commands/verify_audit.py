@@ -4,12 +4,13 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from devices.selectors.audit import audit_head, verify_audit
+from uxp_diag.commands import DatabaseCommand
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Verify the audit."""
 
     help = "Check the chain of the audit; prints its head as JSON, or names the first bad entry."
