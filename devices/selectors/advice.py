@@ -53,7 +53,7 @@ def newest_sample(phone: Phone) -> NewestSample | None:
     row = rows.order_by("-interval_end").first()
     if row is None:
         return None
-    content = content_of_row(row)
+    content = content_of_row(row) or {}  # of a damaged one
     apps = (*content.get("installed", ()), *content.get("apps", ()))
     return NewestSample(
         row.interval_end,

@@ -63,8 +63,11 @@ def _use_of(
     newest: dict[str, int] = {}
     hours = 0.0
     for row in rows:
+        content = content_of_row(row)
+        if content is None:
+            continue
         hours += (row.interval_end - row.interval_start).total_seconds() / 3600
-        for app in content_of_row(row).get("apps", ()):
+        for app in content.get("apps", ()):
             code, percent = app.get("version_code"), app.get("battery_pct")
             if code is None:
                 continue
