@@ -7,15 +7,15 @@ bytes; nothing looks inside it before a worker does. Lengths are in characters.
 import base64
 import binascii
 import re
-from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 
-from crashes.intake.attachments import Announced, AnnouncedFile
+from crashes.intake.attachments import Announced
 from crashes.stack import CrashKind, PayloadFormat
+from devices.dropped_keys import objects_of
 from devices.strict_json import NotStrict, refuse_depth, refuse_repeats
 
 Text40 = Annotated[str, msgspec.Meta(max_length=40)]
@@ -130,19 +130,6 @@ def decode_report(document: bytes) -> Report:
         raise MalformedReport("malformed_json", "the report is not valid JSON") from None
 
 
-_KNOWN_KEYS = {field.name: field.type for field in msgspec.structs.fields(Report)}
-_INNER_KEYS = {
-    name: {field.name for field in msgspec.structs.fields(kind)}
-    for name, kind in _KNOWN_KEYS.items()
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-}
-_FREE_OBJECTS = frozenset({"discarded", "annotations"})
-_Keys = dict[str, msgspec.Raw]
-_keys_decoder = msgspec.json.Decoder(_Keys)
-_files_decoder = msgspec.json.Decoder(list[_Keys])
-_FILE_KEYS = {field.name for field in msgspec.structs.fields(AnnouncedFile)}
-
-
 def count_unknown_keys(document: bytes) -> int:
     """How many keys of a report, and of the objects in it, are none of ours and were dropped.
 
@@ -158,7 +145,7 @@ def count_unknown_keys(document: bytes) -> int:
 
 
 def _unknown_keys(document: bytes) -> int:
-    objects = list(_objects(document))
+    objects = list(objects_of(document, Report))
     dropped = [
         bytes(value)
         for keys, known in objects
@@ -171,19 +158,6 @@ def _unknown_keys(document: bytes) -> int:
         refuse_depth(value)
     refuse_repeats(document, keys=sum(len(keys) for keys, _ in objects), skipped=dropped)
     return len(dropped)
-
-
-def _objects(document: bytes) -> Iterator[tuple[_Keys, Collection[str] | None]]:
-    """Every object of a report with the keys that we know; None where any key will do."""
-    keys = _keys_decoder.decode(document)
-    yield keys, _KNOWN_KEYS
-    for name, value in keys.items():
-        if name in _INNER_KEYS:
-            yield _keys_decoder.decode(value), _INNER_KEYS[name]
-        elif name in _FREE_OBJECTS:
-            yield _keys_decoder.decode(value), None
-        elif name == "attachments":
-            yield from ((file, _FILE_KEYS) for file in _files_decoder.decode(value))
 
 
 def without_nul(value: Any) -> Any:

@@ -135,6 +135,13 @@ FLEET = (
         (kept("id program_id day marked_at", INNER),),
     ),
     Table(
+        "devices.AgentLoss",
+        "what phones sent beside reports and was not kept, counted by day",
+        YEAR,
+        NO_PERSON,
+        (kept("id program_id reason category day count", SUM),),
+    ),
+    Table(
         "devices.Erasure",
         "that an erasure was asked for and done, with its receipt",
         FOR_GOOD,

@@ -4,15 +4,18 @@ Losses are what a client or a phone threw away before it was sent, and what we t
 keep; they are counts per day and tied to no person.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 
+from crashes.intake.client_losses import AGENT
 from crashes.models import ClientLoss, Report
 from crashes.selectors.keyset import Order, take_page
 from crashes.selectors.reports import ReportRow, report_row
+from devices.selectors.losses import AgentLossRow, list_agent_losses
 from uxp_diag.api.pagination import DEFAULT_SIZE, Page
 from uxp_diag.viewer import Viewer
 
@@ -101,8 +104,13 @@ def list_losses(*, viewer: Viewer, days: int, today: date, program_id: int | Non
     programs = viewer.program_ids if program_id is None else viewer.program_ids & {program_id}
     first_day = today - timedelta(days=days - 1)
     lost = ClientLoss.objects.filter(program_id__in=programs, day__gte=first_day, day__lte=today)
-    by_day: Mapping[date, int] = dict(
-        lost.values("day").annotate(lost=Sum("count")).order_by("day").values_list("day", "lost")
+    by_day: Counter[date] = Counter(
+        dict(
+            lost.values("day")
+            .annotate(lost=Sum("count"))
+            .order_by("day")
+            .values_list("day", "lost")
+        )
     )
     fields = ("program_id", "client", "reason", "category")
     counted = (
@@ -111,12 +119,40 @@ def list_losses(*, viewer: Viewer, days: int, today: date, program_id: int | Non
         .order_by("-lost", *fields)
         .values_list(*fields, "lost", "last_day")
     )
+    beside = list_agent_losses(programs, first=first_day, last=today)
+    by_day.update(_days(beside))
+    rows = [LossRow(*row) for row in counted[:_MOST_ROWS]] + _summed(beside)
     return Losses(
         total=sum(by_day.values()),
-        per_day=tuple(by_day.get(first_day + timedelta(days=n), 0) for n in range(days)),
+        per_day=tuple(by_day[first_day + timedelta(days=n)] for n in range(days)),
         last_day=today,
-        rows=tuple(LossRow(*row) for row in counted[:_MOST_ROWS]),
+        rows=tuple(sorted(rows, key=_by_count)[:_MOST_ROWS]),
     )
+
+
+def _days(losses: Iterable[AgentLossRow]) -> Counter[date]:
+    days: Counter[date] = Counter()
+    for loss in losses:
+        days[loss.day] += loss.count
+    return days
+
+
+def _summed(losses: Iterable[AgentLossRow]) -> list[LossRow]:
+    """What our agent lost beside reports, over all the days."""
+    counts: Counter[tuple[int, str, str]] = Counter()
+    last_days: dict[tuple[int, str, str], date] = {}
+    for loss in losses:
+        key = (loss.program_id, loss.reason, loss.category)
+        counts[key] += loss.count
+        last_days[key] = max(loss.day, last_days.get(key, loss.day))
+    return [
+        LossRow(program, AGENT, reason, category, count, last_days[program, reason, category])
+        for (program, reason, category), count in counts.items()
+    ]
+
+
+def _by_count(row: LossRow) -> tuple[int, int, str, str, str]:
+    return (-row.count, row.program_id, row.client, row.reason, row.category)
 
 
 def _quarantined(viewer: Viewer) -> QuerySet[Report]:

@@ -75,7 +75,7 @@ _LOSSES = {
     "os_rate_limit": "Android keeps only some of an app's entries",
     "no_consent": "The owner does not allow it",
     "storage_error": "The phone could not write its queue",
-    "unknown_keys": "Keys of a report that we do not know",
+    "unknown_keys": "Single keys that we have no word for, dropped",
     "not_kept": "Of a type that is not kept here",
     "malformed": "Damaged when it came",
     "too_large": "Larger than allowed",

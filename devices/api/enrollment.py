@@ -15,10 +15,12 @@ from rest_framework.views import APIView
 from devices.api.auth import DeviceTokenAuthentication, IngestKeyAuthentication
 from devices.api.budget import spend_enrollment
 from devices.consent import Purpose
+from devices.dropped_keys import count_dropped_keys
 from devices.identity import InvalidImei, parse_keys
 from devices.selectors.access import Sender
 from devices.services.consent import record_consent
 from devices.services.enrollment import EnrollmentRequest, enroll_device
+from devices.services.losses import Sent, count_not_kept
 from devices.strict_json import NotStrict, refuse_ambiguity
 from uxp_diag.api.body import BodyLimits, read_body, without_nul
 from uxp_diag.api.permissions import AnyCredential
@@ -92,8 +94,11 @@ class ConsentStateSchema(serializers.Serializer):
     )
 
 
-def decode_input(request: Request, kind: type[Any]) -> Any:
-    """The body as a struct. Raises Problem 400 or 422; neither repeats what was sent."""
+def decode_input(request: Request, kind: type[Any]) -> tuple[Any, int]:
+    """The body as a struct, and how many of its keys were dropped, as we have no word for them.
+
+    Raises Problem 400 or 422; neither repeats what was sent.
+    """
     body = without_nul(read_body(request._request, _LIMITS))
     try:
         given = msgspec.json.decode(body, type=kind)
@@ -104,7 +109,7 @@ def decode_input(request: Request, kind: type[Any]) -> Any:
         raise Problem(422, "invalid_field", f"The value at {where} cannot be used.") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, NotStrict):
         raise Problem(400, "malformed_json", "The body is not valid JSON.") from None
-    return given
+    return given, count_dropped_keys(body, kind)
 
 
 class EnrollView(APIView):
@@ -120,7 +125,8 @@ class EnrollView(APIView):
         """Enroll a phone. The same phone gets the same id and a new token."""
         sender: Sender = request.auth  # type: ignore[assignment]
         spend_enrollment(request)
-        given: EnrollmentInput = decode_input(request, EnrollmentInput)
+        given: EnrollmentInput
+        given, dropped_keys = decode_input(request, EnrollmentInput)
         now = timezone.now()
         try:
             enrollment = enroll_device(
@@ -133,12 +139,18 @@ class EnrollView(APIView):
             )
         except InvalidImei as problem:
             raise Problem(422, "invalid_imei", str(problem)) from None
+        _count(Sent.ENROLLMENT, dropped_keys, sender, now=now)
         answer = {
             "device_id": str(enrollment.device_id),
             "device_token": enrollment.device_token,
             "server_time": now,
         }
         return Response(answer, status=201)
+
+
+def _count(what: Sent, dropped_keys: int, sender: Sender, *, now: datetime) -> None:
+    """Count what was dropped of a statement that is stored."""
+    count_not_kept(what, program_id=sender.program_id, day=now.date(), unknown_keys=dropped_keys)
 
 
 def _enrollment_request(given: EnrollmentInput, *, now: datetime) -> EnrollmentRequest:
@@ -179,7 +191,8 @@ class ConsentView(APIView):
     def put(self, request: Request) -> Response:
         """Say what the owner allows from now on; an empty list is withdrawal."""
         sender: Sender = request.auth  # type: ignore[assignment]
-        given: ConsentInput = decode_input(request, ConsentInput)
+        given: ConsentInput
+        given, dropped_keys = decode_input(request, ConsentInput)
         now = timezone.now()
         if sender.device_id is None:
             raise Problem(403, "not_allowed", "Only an enrolled phone has consent to give.")
@@ -190,6 +203,7 @@ class ConsentView(APIView):
             given_at=_given_at(given, now=now),
             now=now,
         )
+        _count(Sent.CONSENT, dropped_keys, sender, now=now)
         return Response(
             {
                 "policy_version": given.policy_version,

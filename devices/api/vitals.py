@@ -1,5 +1,6 @@
 """`POST vitals/`: how a device has been doing, one interval per line."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.utils import timezone
@@ -13,7 +14,9 @@ from rest_framework.views import APIView
 from devices.api.auth import DeviceTokenAuthentication
 from devices.api.budget import refuse_vitals_under_load
 from devices.api.consent import refuse_without_consent
+from devices.dropped_keys import count_dropped_keys
 from devices.selectors.access import Sender
+from devices.services.losses import Sent, count_not_kept
 from devices.services.vitals import SampleStatus, VitalsUnavailable, accept_samples
 from devices.vitals.sample import MalformedSample, Sample, decode_sample
 from uxp_diag.api.body import BodyLimits, read_lines, without_nul
@@ -80,7 +83,23 @@ class VitalsView(APIView):
             else _result(item, next(statuses))
             for item in judged
         ]
+        count_not_kept(
+            Sent.VITALS,
+            program_id=sender.program_id,
+            day=now.date(),
+            unknown_keys=_dropped_keys(lines, results),
+            malformed=sum(isinstance(item, MalformedSample) for item in judged),
+        )
         return Response({"results": results})
+
+
+def _dropped_keys(lines: Sequence[bytes], results: Sequence[Mapping[str, Any]]) -> int:
+    """The keys that new samples have and we do not know; of replays they were counted before."""
+    return sum(
+        count_dropped_keys(line, Sample)
+        for line, result in zip(lines, results, strict=True)
+        if result["status"] == SampleStatus.ACCEPTED.value
+    )
 
 
 def _judge(line: bytes, *, received_at: Any) -> Sample | MalformedSample:

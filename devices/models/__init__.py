@@ -6,10 +6,12 @@ from devices.models.audit import AuditEntry
 from devices.models.consent import ConsentEntry
 from devices.models.device import Device, IdentityLink
 from devices.models.erasure import ErasedToken, Erasure
+from devices.models.loss import AgentLoss
 from devices.models.vital import AppVitalCell, VitalCell, VitalMark, VitalSample
 
 __all__ = [
     "AdviceGiven",
+    "AgentLoss",
     "ApiToken",
     "AppVitalCell",
     "AuditEntry",

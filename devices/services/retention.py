@@ -6,6 +6,7 @@ from datetime import datetime
 from devices.identity import IdentityKey
 from devices.models import (
     AdviceGiven,
+    AgentLoss,
     AppVitalCell,
     IdentityLink,
     VitalCell,
@@ -17,7 +18,9 @@ _CHUNK = 5_000
 
 
 def forget_old_samples(*, before: datetime) -> int:
-    """Delete the samples of intervals that ended before, and the roll-ups of those days; how many.
+    """Delete the samples of intervals that ended before; how many.
+
+    With them go the roll-ups of those days, and the counts of what was not kept.
 
     A roll-up that could not be made again from samples would outlive an erasure.
     """
@@ -25,6 +28,7 @@ def forget_old_samples(*, before: datetime) -> int:
     VitalMark.objects.filter(day__lt=day).delete()
     VitalCell.objects.filter(day__lt=day).delete()
     AppVitalCell.objects.filter(day__lt=day).delete()
+    AgentLoss.objects.filter(day__lt=day).delete()
     count = 0
     old = VitalSample.objects.filter(interval_end__lt=before).order_by("interval_end", "pk")
     while pks := list(old.values_list("pk", flat=True)[:_CHUNK]):

@@ -1,5 +1,6 @@
 """What is lost, set aside or waiting is shown, to its own program's people and to nobody else."""
 
+import json
 import uuid
 from datetime import timedelta
 
@@ -9,6 +10,11 @@ from django.utils import timezone
 
 from crashes.models import Attachment, ClientLoss, Report
 from crashes.selectors.intake import get_backlog, list_losses, list_quarantined
+from devices.dropped_keys import count_dropped_keys
+from devices.models import AgentLoss, Device, Program
+from devices.services.losses import Sent, count_not_kept
+from devices.services.retention import forget_old_samples
+from devices.vitals.sample import Sample
 from tests.factories import (
     make_api_token,
     make_attachment,
@@ -21,9 +27,11 @@ from tests.factories import (
     make_user,
     make_viewer,
 )
+from tests.integration.conftest import enrollment
 from tests.integration.pages.reading import HOSTILE, Markup, client_for, text_of
 from tests.integration.test_pipeline import work
 from tests.integration.test_uploads import report
+from tests.integration.test_vitals_upload import lines, sample
 from uxp_diag.roles import Role, Scope
 
 pytestmark = pytest.mark.django_db
@@ -300,6 +308,79 @@ def test_a_report_that_cannot_be_read_is_counted(send, device_token):
     loss = ClientLoss.objects.get()
 
     assert (loss.client, loss.reason, loss.count) == ("agent", "malformed", 3)
+
+
+MAIL = "anna.virtanen@gmail.com"
+
+
+def beside_reports():
+    return {(row.category, row.reason): row.count for row in AgentLoss.objects.all()}
+
+
+def test_unknown_keys_of_vitals_are_counted_line_by_line_and_once(send, device_token):
+    plain = sample() | {"apps": [{"package": "a", MAIL: 1}], "network": {"mcc": "244", "q": {}}}
+    del plain["unknown"]
+    body = lines(plain, sample() | {"x": [{"y": 1}]}, {"sample_id": "nonsense", "more": 1})
+
+    for _ in range(2):
+        send("vitals/", body, token=device_token)
+
+    assert beside_reports() == {
+        ("vitals", "unknown_keys"): 2 + dropped_of(sample()) + 1, ("vitals", "malformed"): 2,
+    }  # fmt: skip
+
+
+def dropped_of(document):
+    return count_dropped_keys(json.dumps(document).encode(), Sample)
+
+
+def test_unknown_keys_of_enrollments_and_consents_are_counted(send, key):
+    document = enrollment() | {"serial": "1", MAIL: {"a": 1}}
+    document["consent"] = document["consent"] | {MAIL: 1}
+    token = send("devices/enroll/", document, token=key).json()["device_token"]
+    send("devices/enroll/", enrollment() | {"imei": "1", "q": 1}, token=key)
+
+    consent = {"policy_version": "1", "purposes": [], "q": 1}
+    send("devices/me/consent/", consent, token=token, method="put")
+
+    assert beside_reports() == {("enrollment", "unknown_keys"): 3, ("consent", "unknown_keys"): 1}
+
+
+def test_what_was_dropped_beside_reports_is_on_the_page_and_in_the_api(send, key, device_token):
+    program = Program.objects.get(pk=Device.objects.get().program_id)
+    make_loss(program, day=timezone.now().date(), count=2)
+    send("vitals/", lines(sample() | {MAIL: 1}), token=device_token)
+    count = dropped_of(sample()) + 1
+    token = make_api_token(program, Scope.READ)
+
+    page = client_for(Role.VIEWER, program).get("/intake/")
+    other = client_for(Role.VIEWER, make_program()).get("/intake/")
+    losses = (
+        Client()
+        .get("/api/v1/intake/", headers={"Authorization": f"Bearer {token}"})
+        .json()["losses"]
+    )
+
+    assert (losses["total"], losses["per_day"][-1]) == (2 + count, 2 + count)
+    assert {
+        "program_id": program.pk, "client": "agent", "reason": "unknown_keys", "category": "vitals",
+        "count": count, "last_day": timezone.now().date().isoformat(),
+    } in losses["results"]  # fmt: skip
+    assert "unknown_keys" in text_of(page)
+    assert "unknown_keys" not in text_of(other)
+    assert MAIL not in page.content.decode()
+
+
+def test_counts_of_what_was_dropped_go_after_a_year(program):
+    day = timezone.now().date()
+    for days in (10, 400):
+        count_not_kept(
+            Sent.VITALS, program_id=program.pk, day=day - timedelta(days=days), unknown_keys=1
+        )
+
+    forget_old_samples(before=timezone.now() - timedelta(days=358))
+
+    assert [row.day for row in AgentLoss.objects.all()] == [day - timedelta(days=10)]
 
 
 # Attachments ----------------------------------------------------------------------------------

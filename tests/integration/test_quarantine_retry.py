@@ -15,7 +15,7 @@ from crashes.services.sandboxes import sandbox
 from crashes.services.spooled import spool
 from devices.models import AuditEntry
 from tests.factories import make_api_token, make_program, make_report, make_viewer
-from tests.integration.test_pages import client_for, text_of
+from tests.integration.pages.reading import client_for, text_of
 from tests.integration.test_refusals import BAD, GOOD, Counting, upload
 from uxp_diag.roles import Role, Scope
 from uxp_diag.sandbox import FailureReason
