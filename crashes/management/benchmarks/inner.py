@@ -19,6 +19,7 @@ _JOBS = {
     "group_in_database": "crashes.management.benchmarks.stacks:group_in_database",
     "compare_all_pairs": "crashes.management.benchmarks.stacks:compare_all_pairs",
     "retrace": "crashes.management.benchmarks.mappings:retrace",
+    "retrace_text": "crashes.management.benchmarks.mappings:retrace_text",
     "retrace_with_symbolic": "crashes.management.benchmarks.mappings:retrace_with_symbolic",
     "parse_one": "crashes.management.benchmarks.payloads:parse_one",
 }

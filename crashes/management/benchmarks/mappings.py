@@ -1,6 +1,7 @@
 """A made-up R8 mapping with inlined frames and line ranges, and the inner jobs that retrace it."""
 
 import gc
+import sys
 import time
 from pathlib import Path
 from random import Random
@@ -53,6 +54,21 @@ def _wanted(classes: int, count: int) -> list[tuple[str, str, int]]:
         line = method * _FRAMES_IN + random.randrange(1, _FRAMES_IN + 1)
         frames.append((f"a.{_short(random.randrange(classes))}", _short(method), line))
     return frames
+
+
+def write_stack(path: Path, classes: int, count: int) -> None:
+    """So many frames of the mapping of `write_mapping`, as a stack is printed."""
+    frames = _wanted(classes, count)
+    lines = (f"    at {name}.{method}(SourceFile:{line})" for name, method, line in frames)
+    path.write_text("java.lang.IllegalStateException: sample\n" + "\n".join(lines) + "\n")
+
+
+def retrace_text(mapping: str, stack: str) -> None:
+    """Ours as a command: read the text of a stack, print it retraced."""
+    from crashes.symbolication.retrace.retracer import Retracer  # noqa: PLC0415  part of the start
+
+    gc.disable()  # as the sandbox's children do: see crashes.symbolication.jobs
+    sys.stdout.write(Retracer(Path(mapping)).retrace_text(Path(stack).read_text()))
 
 
 def retrace(mapping: str, classes: int, count: int) -> dict[str, float]:

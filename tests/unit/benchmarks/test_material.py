@@ -1,5 +1,6 @@
 """What the benchmarks work on is what it claims to be. Nothing is timed."""
 
+import gc
 import json
 import socket
 import threading
@@ -13,7 +14,7 @@ from crashes.grouping.records import prepare_record
 from crashes.intake.report import decode_report, payload_bytes
 from crashes.management.benchmarks.corpus import LARGEST_BYTES, SMALLEST_BYTES, make_corpus
 from crashes.management.benchmarks.load import request_bytes, send_all
-from crashes.management.benchmarks.mappings import write_mapping
+from crashes.management.benchmarks.mappings import retrace_text, write_mapping, write_stack
 from crashes.management.benchmarks.payloads import WITHOUT_FRAMES, payloads_by_format, scan
 from crashes.management.benchmarks.stacks import make_stack, prepare_stack
 from crashes.stack import PayloadFormat
@@ -93,6 +94,21 @@ def test_the_mapping_can_be_retraced(tmp_path):
     answer = Retracer(tmp_path / "mapping.txt").retrace_frame("a.a", "a", 2)
 
     assert answer.alternatives[0][-1].function == "com.example.part0.Screen0.onEvent0"
+
+
+def test_the_stack_is_of_the_mapping(tmp_path, capsys):
+    write_mapping(tmp_path / "mapping.txt", 30)
+    write_stack(tmp_path / "stack.txt", 30, 40)
+
+    try:
+        retrace_text(str(tmp_path / "mapping.txt"), str(tmp_path / "stack.txt"))
+    finally:
+        gc.enable()
+
+    first, *frames = capsys.readouterr().out.splitlines()
+    assert first == "java.lang.IllegalStateException: sample"
+    assert len(frames) > 40  # with the inlined ones
+    assert all(line.startswith("    at com.example.part") for line in frames)
 
 
 def test_the_client_sends_every_request_once_and_counts_answers():
