@@ -48,7 +48,9 @@ def demangle(raw: str) -> str:
     """The readable form of a symbol; the symbol itself when it is not mangled."""
     plt = _PLT_SUFFIX if raw.endswith(_PLT_SUFFIX) else ""
     symbol = raw.removesuffix(_PLT_SUFFIX)
-    symbol = _COMPILER_SUFFIX.sub("", _VERSION_SUFFIX.sub("", symbol))
+    symbol = _VERSION_SUFFIX.sub("", symbol) if "@" in symbol else symbol
+    if "." in symbol and not symbol.endswith("E"):  # what is appended ends in no capital letter
+        symbol = _COMPILER_SUFFIX.sub("", symbol)
     return (_demangled(symbol) or symbol or raw) + plt
 
 

@@ -22,6 +22,7 @@ import struct
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import compress, count
 from mmap import mmap
 from typing import NamedTuple
 
@@ -52,6 +53,7 @@ _ABBREVIATIONS = bytes(
 )  # fmt: skip
 _DWARF_5 = 5
 _NAME = b"_\0"
+_NO_LINES = frozenset({0, NONE})
 
 
 class _Gap(NamedTuple):
@@ -92,8 +94,8 @@ def _gaps(parts: TableParts, elf: ElfFile) -> Iterator[_Gap]:
     functions, parents = parts.places[2::4], parts.places[3::4]
     if ranges:
         yield from _within(text, 0, ranges[0], NONE)
-    for at, line in enumerate(parts.places[1::4]):
-        if line in {0, NONE} and parents[at] == NONE:
+    for at in compress(count(), map(_NO_LINES.__contains__, parts.places[1::4])):
+        if parents[at] == NONE:
             end = ranges[at + 1] if at + 1 < len(ranges) else NONE
             yield from _within(text, ranges[at], end, functions[at])
 

@@ -15,12 +15,18 @@ Both are printed the way people read them: without hashes and without the crates
 import encodings.punycode  # loaded now: a sandboxed child cannot look codecs up later
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 _LEGACY = re.compile(r"_?_ZN(?P<path>.+)17h[0-9a-f]{16}E$")
 _LEGACY_PART = re.compile(r"(\d{1,5})")
-_ESCAPE = re.compile(r"\$(?:(SP|BP|RF|LT|GT|LP|RP|C)|u([0-9a-f]{1,6}))\$|\.\.")
-_ESCAPED = {"SP": "@", "BP": "*", "RF": "&", "LT": "<", "GT": ">", "LP": "(", "RP": ")", "C": ","}
+_ESCAPE = re.compile(r"\$(?:SP|BP|RF|LT|GT|LP|RP|C|u([0-9a-f]{1,6}))\$|\.\.")
+_ESCAPED = {
+    "$SP$": "@", "$BP$": "*", "$RF$": "&", "$LT$": "<", "$GT$": ">", "$LP$": "(", "$RP$": ")",
+    "$C$": ",", "$u20$": " ", "..": "::",
+}  # fmt: skip
+_CACHED_PARTS = 16_384
 
+_IDENTIFIER = re.compile(r"(u?)(0|[0-9]+)_?")
 _V0 = re.compile(r"_?_R(?=[A-Z])")
 _MAX_DEPTH = 120
 _MAX_CHARS = 16_384
@@ -65,16 +71,19 @@ def _legacy_name(path: str) -> str:
     return "::".join(parts)
 
 
+@lru_cache(maxsize=_CACHED_PARTS)
 def _unescaped(part: str) -> str:
-    part = part[1:] if part.startswith("_$") else part
-    return _ESCAPE.sub(_escape, part)
+    """Most parts of a library's names are those of other names too."""
+    if "$" not in part and ".." not in part:
+        return part
+    return _ESCAPE.sub(_escape, part[1:] if part.startswith("_$") else part)
 
 
 def _escape(found: re.Match[str]) -> str:
-    word, code = found.groups()
-    if word is not None:
-        return _ESCAPED[word]
-    return "::" if code is None else chr(min(int(code, 16), 0x10FFFF))
+    text = found[0]
+    if text in _ESCAPED:
+        return _ESCAPED[text]
+    return chr(min(int(found[1], 16), 0x10FFFF))
 
 
 class _V0Name:
@@ -108,12 +117,12 @@ class _V0Name:
         return True
 
     def _base_62(self) -> int:
-        if self._accept("_"):
-            return 0
+        start, end = self._at, self._symbol.index("_", self._at)
+        self._at = end + 1
         value = 0
-        while (char := self._next()) != "_":
+        for char in self._symbol[start:end]:
             value = value * 62 + _BASE_62.index(char)
-        return value + 1
+        return value + 1 if end > start else 0
 
     def _optional_62(self, tag: str) -> int:
         return self._base_62() + 1 if self._accept(tag) else 0
@@ -123,18 +132,15 @@ class _V0Name:
         return self._plain_identifier(), disambiguator
 
     def _plain_identifier(self) -> str:
-        is_punycode = self._accept("u")
-        start = self._at
-        if not self._accept("0"):
-            while self._peek().isdigit():
-                self._at += 1
-        length = int(self._symbol[start : self._at])
-        self._accept("_")
-        name = self._symbol[self._at : self._at + length]
+        start = _IDENTIFIER.match(self._symbol, self._at)
+        if start is None:
+            raise NotRust
+        length, at = int(start[2]), start.end()
+        name = self._symbol[at : at + length]
         if len(name) != length:
             raise NotRust
-        self._at += length
-        return self._unpunycoded(name) if is_punycode else name
+        self._at = at + length
+        return self._unpunycoded(name) if start[1] else name
 
     @staticmethod
     def _unpunycoded(name: str) -> str:

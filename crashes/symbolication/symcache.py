@@ -42,7 +42,14 @@ from crashes.symbolication.lineprograms import LineWalk
 from crashes.symbolication.minidebug import breakpad_text
 from crashes.symbolication.normalize import mapped
 from crashes.symbolication.splitdwarf import SplitPlace, read, with_units
-from crashes.symbolication.table import NONE, layout_of, raw_names, string_bytes, trailer_bytes
+from crashes.symbolication.table import (
+    NONE,
+    layout_of,
+    raw_name_offsets,
+    string_at,
+    string_bytes,
+    trailer_bytes,
+)
 
 SYMCACHE_VERSION = 2
 
@@ -214,20 +221,25 @@ def _demangled_names(table: bytes) -> tuple[bytearray, bytes]:
 
     A function whose name is not mangled has no string here.
     """
+    layout = layout_of(table)
+    raw_offsets = raw_name_offsets(table, layout)
     strings = bytearray()
+    offsets: dict[int, int] = {NONE: NONE}  # where the demangled name is, by where the raw one is
     known: dict[str, int] = {}
-    offsets = array("I")
-    for raw in raw_names(table, layout_of(table)):
+    for raw_offset in raw_offsets:
+        if raw_offset in offsets:
+            continue  # many functions have one name: each clone and each copy has a row
+        raw = string_at(table, layout.strings + raw_offset)
         name = demangle(raw) if raw else raw
         if name is None or name == raw or len(name) > _MAX_NAME_CHARS:
-            offsets.append(NONE)
+            offsets[raw_offset] = NONE
             continue
         if name not in known:
             known[name] = len(strings)
             strings += string_bytes(name)
-        offsets.append(known[name])
+        offsets[raw_offset] = known[name]
     strings += bytes(-len(strings) % 8)
-    return strings, offsets.tobytes()
+    return strings, array("I", map(offsets.__getitem__, raw_offsets)).tobytes()
 
 
 def symcache_name(build_id: str, arch: str | None = None) -> str:

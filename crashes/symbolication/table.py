@@ -24,7 +24,6 @@ mangled name of 200 characters can stand for gigabytes, and only the build runs 
 
 import json
 import struct
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from crashes.symbolication.errors import UnreadableDebugFile
@@ -127,15 +126,11 @@ def string_bytes(text: str) -> bytes:
     return bytes(prefix) + bytes([length]) + content
 
 
-def raw_names(data: Buffer, layout: Layout) -> Iterator[str | None]:
-    """The name of every function, as the symbol table spells it."""
-    for index in range(layout.function_count):
-        offset = int.from_bytes(_row(data, layout.functions + index * FUNCTION_BYTES), "little")
-        yield None if offset == NONE else string_at(data, layout.strings + offset)
-
-
-def _row(data: Buffer, position: int) -> bytes:
-    return bytes(data[position : position + 4])
+def raw_name_offsets(data: Buffer, layout: Layout) -> list[int]:
+    """Where in `strings` the symbol of every function stands; NONE for one without."""
+    end = layout.functions + layout.function_count * FUNCTION_BYTES
+    with memoryview(data) as whole, whole[layout.functions : end].cast("I") as words:
+        return words[:: FUNCTION_BYTES // 4].tolist()
 
 
 def trailer_bytes(facts: dict[str, Any], version: int) -> bytes:
