@@ -271,6 +271,9 @@ def _number(data: Bytes, position: int, size_bytes: int, order: str) -> int:
 
 def leb128(data: Bytes, position: int) -> tuple[int, int]:
     """An unsigned LEB128 number of at most 64 bits, and the position behind it."""
+    value = data[position]
+    if value < 0x80:  # noqa: PLR2004  nearly all of them
+        return value, position + 1
     value = 0
     for shift in range(0, 70, 7):
         byte = data[position]
