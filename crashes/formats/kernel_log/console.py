@@ -11,6 +11,9 @@ logcat's kernel buffer or syslog, and vendors add a processor or a task of their
     [  123.456789] I[0:  kworker/0:1:  123] text        vendor: Samsung, with a level
     [  123.456789s][pid:123,cpu0,kworker/0:1]text       vendor: Huawei, Honor
     [  123.456789] [0x1234][12:01:02.123] text          vendor: Xiaomi, with the time of day
+    [  123.456789,3] text                               vendor: Motorola, with the processor
+    [  123.456789] c3 T123 text                         vendor: Unisoc
+    [  123.456789] [kworker/0:1, 123] text              vendor: Xiaomi, with the task
     [Tue Nov 24 17:34:02 2026] text                     dmesg -T
     2026-11-24T17:34:02,123456+01:00 text               dmesg --time-format iso
     kern  :warn  : [  123.456789] text                  dmesg -x
@@ -37,7 +40,7 @@ _VERDICT_LINES = 32
 _STAMP = re.compile(
     r"(?:\*\* [0-9]{1,9} printk messages dropped \*\* |.{0,64}? login: |.{0,64}? kernel: )?"
     r"(?:\w{2,8} {0,4}:\w{2,8} {0,4}: )?(?:<[0-9]{1,3}>)?(?:[VDIWEF])?"
-    r"\[ {0,12}(?P<seconds>[0-9]{1,10}\.[0-9]{1,9})s?(?: */ ?[0-9 :.-]{5,40})?\]"
+    r"\[ {0,12}(?P<seconds>[0-9]{1,10}\.[0-9]{1,9})(?:s|,[0-9]{1,2})?(?: */ ?[0-9 :.-]{5,40})?\]"
     r"(?P<caller>\[ {0,7}[TC][0-9]{1,8}(?:@C?[0-9]{1,3})?\])? ?(?P<text>.*)",
     re.DOTALL,
 )
@@ -53,6 +56,8 @@ _DAY_TIME = re.compile(
 )
 _VENDOR = re.compile(
     r"(?P<column>c(?P<cpu>[0-9]{1,3}) {1,12}(?P<pid>[0-9]{1,10}) (?:\((?P<name>[^)]{1,32})\) ?)?)"
+    r"|c(?P<uni_cpu>[0-9]{1,2}) (?:T(?P<uni_pid>[0-9]{1,10}) )?"
+    r"|\[(?P<xia_name>[\w/:.-]{1,32}), ?(?P<xia_pid>[0-9]{1,10})\] ?"
     r"|(?:<[0-9a-f]>)?[.-]? ?\((?P<mtk_cpu>[0-9]{1,3})\)(?:\[(?P<mtk_pid>[0-9]{1,10}):(?P<mtk_name>[^\]]{1,32})\],?)? ?"
     r"| {0,2}[VDIWEFN]?\[(?P<sam_cpu>[0-9]{1,3}): {0,20}(?P<sam_name>[^\]]{1,32}): {0,12}(?P<sam_pid>[0-9]{1,10})\] ?"
     r"|\[pid:(?P<hua_pid>[0-9]{1,10}),cpu(?P<hua_cpu>[0-9]{1,3})(?:,(?P<hua_name>[^\]]{1,32}))?\] ?"
@@ -126,9 +131,9 @@ def _vendor_parts(found: re.Match[str]) -> tuple[int | None, int | None, str | N
     def first(*names: str) -> str | None:
         return next((parts[name] for name in names if parts[name]), None)
 
-    cpu = first("cpu", "mtk_cpu", "sam_cpu", "hua_cpu")
-    pid = first("pid", "mtk_pid", "sam_pid", "hua_pid")
-    name = first("name", "mtk_name", "sam_name", "hua_name")
+    cpu = first("cpu", "uni_cpu", "mtk_cpu", "sam_cpu", "hua_cpu")
+    pid = first("pid", "uni_pid", "xia_pid", "mtk_pid", "sam_pid", "hua_pid")
+    name = first("name", "xia_name", "mtk_name", "sam_name", "hua_name")
     return _number(cpu), _number(pid), name.strip() if name else None
 
 

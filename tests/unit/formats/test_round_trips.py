@@ -57,6 +57,12 @@ STAMPS = {
     "processor": "[%12.6f][    C3] ",
     "mediatek": "[%12.6f] (3)[{pid}:{comm}]",
     "mediatek_panic": "[%12.6f] -(3)[{pid}:{comm}]",
+    "samsung": "<4>[%12.6f]  [3: {comm}:  {pid}] ",
+    "huawei": "<6>[%12.6fs][pid:{pid},cpu3,{comm}]",
+    "motorola": "<6>[%12.6f,3] ",
+    "unisoc": "[%12.6f] c3 ",
+    "unisoc_task": "[%12.6f] c3 T{pid} ",
+    "xiaomi": "<4>[%12.6f] [{comm}, {pid}] ",
     "logcat": "11-20 10:11:12.000     0     0 W         : [%12.6f] ",
 }
 
