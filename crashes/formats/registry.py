@@ -31,7 +31,7 @@ from crashes.stack import Crash, PayloadFormat
 
 __all__ = ["PARSERS", "PARSER_VERSION", "SUPPORTED", "PayloadFormat", "parse_payload", "sniff"]
 
-PARSER_VERSION = 3
+PARSER_VERSION = 4
 """Grows whenever a parser reads the same bytes differently; stored beside what was parsed."""
 
 PARSERS: Mapping[PayloadFormat, Callable[[bytes], Crash]] = MappingProxyType(

@@ -177,7 +177,7 @@ def test_a_mislabeled_payload_is_read_or_refused(payload: bytes, payload_format:
 
 
 @pytest.mark.parametrize("payload_format", sorted(WHOLE))
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(st.data())
 def test_a_damaged_payload_of_any_format_is_read_or_refused(
     payload_format: PayloadFormat, data: st.DataObject
