@@ -18,6 +18,7 @@ MAX_INFLATED_BYTES = 32 * 1024 * 1024  # 80 times the largest tombstone seen
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW_BITS = 31
 _PACKAGE = re.compile(r"[A-Za-z]\w*(?:\.\w+)+", re.ASCII)
+_FILES = (".so", ".exe", ".dll", ".apk", ".out", ".bin", ".elf")
 _NO_NAME = frozenset({"", "?", "???", "UNKNOWN", "<unknown>", "<name unknown>"})
 _NO_CODE = ("/dev/", "/memfd:")
 _MAX_PROCESS_ID = 2**31 - 1
@@ -70,7 +71,7 @@ def process_id(number: int | None) -> int | None:
 def package_of(process: str | None) -> str | None:
     """The package a process name stands for: `com.example` for `com.example:sync`, else None."""
     name = (process or "").partition(":")[0]
-    return name if _PACKAGE.fullmatch(name) else None
+    return name if _PACKAGE.fullmatch(name) and not name.endswith(_FILES) else None
 
 
 def is_requested_dump(signal: str | None, number: int | None) -> bool:

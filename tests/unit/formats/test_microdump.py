@@ -279,3 +279,12 @@ def test_what_is_written_is_read_again(dump: WrittenMicrodump, prefix: str):
     ]
     assert thread.frames[0].trust is FrameTrust.CONTEXT
     assert "stack_bytes_missing" not in crash.details
+
+
+def test_a_library_is_no_package():
+    crash = parse(b"-----BEGIN BREAKPAD MICRODUMP-----\nO A arm 08 armv7l 1\nR 0000000B SIGSEGV 10\n"
+                  b"S 0 1000 1000 10\nS 1000 00000000\nC 00000000\n"
+                  b"M 40000000 0 1000 0102030405060708090A0B0C0D0E0F100 libchrome.so\n"
+                  b"-----END BREAKPAD MICRODUMP-----\n")  # fmt: skip
+
+    assert (crash.process, crash.package) == ("libchrome.so", None)
