@@ -104,6 +104,8 @@ class Frame:
     `function` is the name for people. `function_offset` is bytes from the function's start.
     `map_offset` is the offset of the mapped part in its file (`base.apk (offset 0x1000)`).
     `native_method` marks a managed frame without code of its own ("Native Method").
+    `folded_with` are the other functions that have the very same code (at most eight): the linker
+    made them one, and any of them may be the one that was called.
     `trust` is set where the dump holds stack memory and the stack was walked here.
     """
 
@@ -121,6 +123,7 @@ class Frame:
     map_offset: int | None = None
     native_method: bool = False
     trust: FrameTrust | None = None
+    folded_with: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +249,10 @@ def to_json(value: Any) -> Any:
         return value
     names = _NAMES.get(kind)
     if names is not None:
-        return {name: _field_json(name, getattr(value, name)) for name in names}
+        document = {name: _field_json(name, getattr(value, name)) for name in names}
+        if kind is Frame and value.folded_with:  # few have it, so the others do not say so
+            document["folded_with"] = list(value.folded_with)
+        return document
     if isinstance(value, list | tuple):
         return [to_json(item) for item in value]
     if isinstance(value, Mapping):
@@ -256,7 +262,7 @@ def to_json(value: Any) -> Any:
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _NAMES = {  # every dataclass of this module
-    kind: tuple(part.name for part in fields(kind))
+    kind: tuple(part.name for part in fields(kind) if part.name != "folded_with")
     for kind in tuple(globals().values())
     if isinstance(kind, type) and is_dataclass(kind)
 }
@@ -288,6 +294,7 @@ def _frame_from(document: Mapping[str, Any]) -> Frame:
     known["map_offset"] = _hex(known["map_offset"])
     if known.get("trust") is not None:  # absent in what was stored before there was a walk
         known["trust"] = FrameTrust(known["trust"])
+    known["folded_with"] = tuple(known.get("folded_with", ()))
     return Frame(**known)
 
 

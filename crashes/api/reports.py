@@ -54,6 +54,11 @@ class FrameSchema(serializers.Serializer):
     address = serializers.CharField(allow_null=True)
     inlined = serializers.BooleanField()
     status = serializers.ChoiceField([status.value for status in FrameStatus])
+    folded_with = serializers.ListField(
+        child=serializers.CharField(),
+        required=False,
+        help_text="Other functions that have the very same code; any of them may be meant.",
+    )
 
 
 class ThreadSchema(serializers.Serializer):

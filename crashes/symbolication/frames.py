@@ -165,6 +165,7 @@ class _Work:
         self._calls: dict[str, dict[_Call, None]] = {}
         self._named: dict[tuple[str, _Call], tuple[SymbolFrame, ...]] = {}
         self._sizes: dict[Frame, int | None] = {}
+        self._folded: dict[tuple[str, int], tuple[str, ...]] = {}
         self.symbolicated_frames = 0
 
     def collect(self, frames: Sequence[Frame], sizes: Sequence[int | None]) -> None:
@@ -211,6 +212,9 @@ class _Work:
                 self._missing[build_id] = []
             else:
                 self._found[build_id] = _all_at_once(symcache, list(addresses))
+                for address in addresses:
+                    if names := symcache.names_at(address):
+                        self._folded[build_id, address] = names
 
     def _called(self, symcache: Symcache, call: _Call) -> tuple[SymbolFrame, ...]:
         address = symcache.address_of(call.function, call.offset, call.size_bytes)
@@ -246,10 +250,15 @@ class _Work:
             self._missing[frame.build_id].append(frame)
             yield _with_status(frame, FrameStatus.MISSING_DEBUG_FILE)
         else:
-            symbols = self._found[frame.build_id][self._address(frame, position)]
-            yield from self._replaced(frame, symbols)
+            address = self._address(frame, position)
+            symbols = self._found[frame.build_id][address]
+            names = self._folded.get((frame.build_id, address), ())
+            yield from self._replaced(frame, symbols, names)
 
-    def _replaced(self, frame: Frame, symbols: tuple[SymbolFrame, ...]) -> Iterator[Frame]:
+    def _replaced(
+        self, frame: Frame, symbols: tuple[SymbolFrame, ...], names: tuple[str, ...] = ()
+    ) -> Iterator[Frame]:
+        """The frames in place of one; `names` are those of the code, where it has several."""
         if not symbols:
             yield _with_status(frame, FrameStatus.UNKNOWN_ADDRESS)
             return
@@ -265,6 +274,7 @@ class _Work:
                 status=FrameStatus.SYMBOLICATED,
                 # The device's offset counts from the function it printed, the outermost one.
                 function_offset=None if symbol.inlined else frame.function_offset,
+                folded_with=() if symbol.inlined else _others(names, symbol.function),
             )
 
     def missing(self) -> tuple[MissingDebugFile, ...]:
@@ -274,6 +284,11 @@ class _Work:
             if frames
         ]
         return tuple(sorted(rows, key=lambda row: (-row.frames, row.build_id)))
+
+
+def _others(names: tuple[str, ...], shown: str | None) -> tuple[str, ...]:
+    """The other names of the code; none when the shown one is not among them."""
+    return tuple(name for name in names if name != shown) if shown in names else ()
 
 
 def _all_at_once(symcache: Symcache, addresses: list[int]) -> dict[int, tuple[SymbolFrame, ...]]:

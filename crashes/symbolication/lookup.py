@@ -40,6 +40,7 @@ from crashes.symbolication.table import FILE_WORDS, NONE, read_trailer, version_
 from crashes.symbolication.tablereader import Frames, MappedTable, SymbolFrame
 
 if TYPE_CHECKING:
+    from crashes.symbolication.folding import FoldedCode
     from crashes.symbolication.kernel import SymbolPlaces
 
 # An address and a reference each, until it starts again.
@@ -86,6 +87,8 @@ class Symcache:
         )
         self._symbols_at: list[int] = trailer.get("symbols", [0, 0])
         self._places: SymbolPlaces | None = None
+        self._folded_at: list[int] = trailer.get("folded", [0, 0])
+        self._folded: FoldedCode | None = None
         self._table = _open_table(self._data, path, trailer)
         self._by_address: dict[int, Frames] = {}
 
@@ -121,6 +124,17 @@ class Symcache:
             start, end = self._symbols_at
             self._places = SymbolPlaces(symbols_from(self._data[start:end]))
         return self._places.address_of(function, offset, size_bytes)
+
+    def names_at(self, address: int) -> tuple[str, ...]:
+        """Every name of the code at an address that is several functions at once; else empty."""
+        start, end = self._folded_at
+        if start == end:
+            return ()
+        if self._folded is None:
+            from crashes.symbolication.folding import FoldedCode  # noqa: PLC0415  see the module
+
+            self._folded = FoldedCode(self._data[start:end])
+        return self._folded.names_at(address)
 
     def _looked_up(self, addresses: list[int]) -> dict[int, Frames]:
         """The frames at each of some sorted addresses."""

@@ -10,7 +10,7 @@ The steps:
    `kernelmap.py`; a Breakpad symbol file is compiled as it is;
 5. function names are demangled (`demangle.py`);
 6. table, names and a trailer with what the table cannot say (its load base, where code lies,
-   the build id; of a kernel, its symbols) are written to the output file. `table.py` has the format.
+   the build id; of a kernel, its symbols; code with several names) are written to the output file. `table.py` has the format.
 
 A symcache can always be made again. `SYMCACHE_VERSION` is part of its stored name and of its
 trailer; raise it when the same debug file would now give other answers.
@@ -21,7 +21,7 @@ All modules it needs are imported at the top for the same reason.
 
 import mmap
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from io import BytesIO
@@ -32,8 +32,9 @@ from crashes.symbolication.compiler import compile_table
 from crashes.symbolication.demangle import demangle
 from crashes.symbolication.elf import DebugFileFacts, DebugFileKind, elf_facts, identify
 from crashes.symbolication.elffile import MAGIC, ElfFile
-from crashes.symbolication.elfsymbols import labels
+from crashes.symbolication.elfsymbols import functions, labels
 from crashes.symbolication.errors import UnreadableDebugFile
+from crashes.symbolication.folding import folded_text
 from crashes.symbolication.kernel import PREFIX, symbols_text
 from crashes.symbolication.kernelmap import breakpad_text as kernelmap_text
 from crashes.symbolication.kernelmap import read_kernel_map
@@ -51,7 +52,7 @@ from crashes.symbolication.table import (
     trailer_bytes,
 )
 
-SYMCACHE_VERSION = 2
+SYMCACHE_VERSION = 3
 
 _MAX_NAME_CHARS = 65_536
 # The kernel caches what is written at once in pieces as large as that, and a look-up that touches a
@@ -125,9 +126,9 @@ def build_symcache(
     with mmap.mmap(debug_fd, 0, access=mmap.ACCESS_READ) as data:
         if facts.kind is DebugFileKind.KERNEL_SYMBOLS:
             found = read_kernel_map(bytes(data))
-            table, places = compile_table(kernelmap_text(found)), symbols_text(found.functions)
-            source = SymcacheSource.SYMTAB
-            return _write(table, out_fd, facts, source, LineWalk(), places=places)
+            table = compile_table(kernelmap_text(found))
+            beside = {"symbols": symbols_text(found.functions)}
+            return _write(table, out_fd, facts, SymcacheSource.SYMTAB, LineWalk(), beside=beside)
         return _write(compile_table(data), out_fd, facts, SymcacheSource.BREAKPAD, LineWalk())
 
 
@@ -160,8 +161,9 @@ def _build_from_elf(elf: ElfFile, work: _Work) -> SymcacheFacts:
         places = b""
         if (facts.mapping_id or "").startswith(PREFIX):
             places = symbols_text(labels(normalized.elf))
+        beside = {"symbols": places, "folded": folded_text(functions(normalized.elf), demangle)}
         return _write(
-            table, out_fd, facts, source, normalized.lines, places=places, split_units=split_units
+            table, out_fd, facts, source, normalized.lines, beside=beside, split_units=split_units
         )
 
 
@@ -184,18 +186,22 @@ def _write(
     source: SymcacheSource,
     lines: LineWalk,
     *,
-    places: bytes = b"",
+    beside: Mapping[str, bytes] | None = None,
     split_units: int = 0,
 ) -> SymcacheFacts:
     strings, offsets = _demangled_names(table)
     summary = _summary(facts, source, lines) | {"split_units": split_units}
     trailer: dict[str, Any] = {"names": len(table), "name_offsets": len(table) + len(strings)}
     trailer |= summary | {"text_ranges": facts.text_ranges}
-    if places:
-        start = trailer["name_offsets"] + len(offsets)
-        trailer["symbols"] = (start, start + len(places))
+    texts = {name: text for name, text in (beside or {}).items() if text}
+    start = trailer["name_offsets"] + len(offsets)
+    for name, content in texts.items():
+        trailer[name] = (start, start + len(content))
+        start += len(content)
+    end = trailer_bytes(trailer, SYMCACHE_VERSION)
+    parts: tuple[bytes | bytearray, ...] = (table, strings, offsets, *texts.values(), end)
     with open(out_fd, "wb", closefd=False) as out:
-        for part in (table, strings, offsets, places, trailer_bytes(trailer, SYMCACHE_VERSION)):
+        for part in parts:
             copyfileobj(BytesIO(part), out, _PIECE_BYTES)
         size_bytes = out.tell()
     return SymcacheFacts(version=SYMCACHE_VERSION, size_bytes=size_bytes, **summary)

@@ -11,10 +11,11 @@ five flat tables behind a header, each aligned to 8 bytes, all numbers little-en
     ranges                       start addresses, sorted
     strings                      each with its length as a LEB128 number in front
 
-All ones stand for "none". Behind it we put two things of our own:
+All ones stand for "none". Behind it we put things of our own:
 
     names                        demangled names, spelled like strings, then one offset per function
     symbols                      of a kernel: a line `address name` for each label in its code
+    folded                       places where several functions are one code (`folding.py`)
     trailer                      JSON, its size, SYMCACHE_VERSION, magic "UXPSYMC\0"
 
 The file stays a valid SymCache for `symbolic`, which looks at no more than its header announces.

@@ -44,6 +44,7 @@ class Line:
     address: str
     is_own: bool
     is_inlined: bool
+    folded_with: tuple[str, ...]
     is_retraced: bool
     mark: str
     why: str
@@ -213,6 +214,7 @@ def _line(frame: Frame, number: int, *, is_own: bool, told: Collection[str]) -> 
         address="" if frame.address is None else hex(frame.address),
         is_own=is_own,
         is_inlined=frame.inlined,
+        folded_with=frame.folded_with,
         is_retraced=frame.status is FrameStatus.DEOBFUSCATED,
         mark=mark,
         why=why,

@@ -107,7 +107,9 @@ class Command(DatabaseCommand):
 def _pair(build_id: str, address: int, finder: DebugFileFinder) -> dict[str, Any]:
     symcache = finder.symcache_for(build_id, None)
     frames = symcache.lookup([address])[0] if symcache else ()
-    return {
+    names = symcache.names_at(address) if symcache else ()
+    folded = {"folded_with": [n for n in names if n != frames[-1].function]} if names else {}
+    return folded | {
         "build_id": build_id,
         "address": hex(address),
         "frames": [
