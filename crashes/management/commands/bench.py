@@ -83,7 +83,7 @@ class Command(BaseCommand):
             cache=cache,
             is_quick=options["quick"],
             rounds=options["rounds"],
-            debug_file=options["object"],
+            debug_file=options["object"] and options["object"].absolute(),
             database_url=env_str("UXP_BENCH_DATABASE_URL"),
             redis_url=env_str("UXP_BENCH_REDIS_URL"),
         )
