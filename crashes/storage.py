@@ -9,13 +9,15 @@ import contextlib
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator
+import struct
+import uuid
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import zstandard
+from devices.sealing.streams import CHUNK, HEAD_BYTES, TAG, FileHead, PieceSealer, read_head
 
-_LEVEL = 3
+_PIECE = struct.Struct(">I")
 
 
 def write_durably(path: Path, *parts: bytes) -> None:
@@ -112,7 +114,7 @@ class Spool:
 
 
 class BlobStore:
-    """Files by key, compressed with zstd unless they are to be mapped into memory."""
+    """Files by key. What is in them is the business of those who put it there."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -122,24 +124,14 @@ class BlobStore:
         token = secrets.token_hex(16)
         return f"{family}/{token[:2]}/{token}"
 
-    def put(self, key: str, data: bytes) -> None:
-        """Keep the bytes under the key, compressed."""
-        write_durably(self._path(key), zstandard.compress(data, _LEVEL))
+    def put(self, key: str, pieces: Iterable[bytes]) -> None:
+        """Keep these bytes under the key."""
+        with _written_durably(self._path(key)) as file:
+            file.writelines(pieces)
 
-    def put_file(self, key: str, source: Path) -> None:
-        """Keep the content of a file under the key, compressed. Raises FileNotFoundError."""
-        compressor = zstandard.ZstdCompressor(level=_LEVEL)
-        with source.open("rb") as file, _written_durably(self._path(key)) as target:
-            compressor.copy_stream(file, target)
-
-    def get(self, key: str, *, max_bytes: int) -> bytes:
-        """The bytes under the key. Raises FileNotFoundError; ValueError beyond `max_bytes`."""
-        with self._path(key).open("rb") as file:
-            reader = zstandard.ZstdDecompressor().stream_reader(file)
-            data = reader.read(max_bytes + 1)
-        if len(data) > max_bytes:
-            raise ValueError("the blob is larger than asked for")
-        return data
+    def open(self, key: str) -> BinaryIO:
+        """What is kept under the key. Raises FileNotFoundError."""
+        return self._path(key).open("rb")
 
     def path(self, key: str) -> Path:
         """Where an uncompressed blob is, for those who map it or write it through a descriptor."""
@@ -171,14 +163,40 @@ class GrowingFile:
     the file ends, under a lock that is held for that piece alone. So a sender that comes again
     goes on while its first, broken connection is still being waited for; that one stops at its
     next piece.
+
+    Pieces are sealed (`devices.sealing.streams`). `sealer` gives what seals the file: that of its
+    head, or, for None, a new one. A file of an earlier version, not sealed, is begun anew. Offsets
+    and sizes are those of the content. Raises FileNotFoundError unless it `may_be_new`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self,
+        path: Path,
+        sealer: Callable[[FileHead | None], PieceSealer],
+        *,
+        may_be_new: bool = True,
+    ) -> None:
         _make_folder(path.parent)
-        is_new = not path.exists()
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        is_new = may_be_new and not path.exists()
+        flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if may_be_new else 0)
+        self._descriptor = os.open(path, flags, 0o644)
+        try:
+            self._sealer = self._begun(sealer)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+        self._end, self._pieces, self._size = HEAD_BYTES, 0, 0  # of what was looked at so far
         if is_new:
             _sync_folder(path.parent)
+
+    def _begun(self, sealer: Callable[[FileHead | None], PieceSealer]) -> PieceSealer:
+        with self._locked():
+            head = read_head(os.pread(self._descriptor, HEAD_BYTES, 0))
+            found = sealer(head)
+            if head is None:
+                os.ftruncate(self._descriptor, 0)
+                _write_all(self._descriptor, found.head.packed, 0)
+            return found
 
     def __enter__(self) -> "GrowingFile":
         return self
@@ -187,29 +205,68 @@ class GrowingFile:
         os.close(self._descriptor)
 
     @property
+    def key_id(self) -> uuid.UUID:
+        """The key that it is sealed with."""
+        return self._sealer.head.key_id
+
+    @property
     def size(self) -> int:
         """How many bytes are here."""
-        return os.fstat(self._descriptor).st_size
+        self._look()
+        return self._size
+
+    def _look(self) -> None:
+        """Follow the pieces to the last whole one: behind it is what a writer that died left."""
+        file_size = os.fstat(self._descriptor).st_size
+        if file_size < self._end:  # another process began it anew
+            self._end, self._pieces, self._size = HEAD_BYTES, 0, 0
+        while (length := self._length_at(self._end)) is not None:
+            end = self._end + _PIECE.size + length + TAG
+            if end > file_size:
+                break
+            self._end, self._pieces, self._size = end, self._pieces + 1, self._size + length
+
+    def _length_at(self, offset: int) -> int | None:
+        packed = os.pread(self._descriptor, _PIECE.size, offset)
+        length = _PIECE.unpack(packed)[0] if len(packed) == _PIECE.size else 0
+        return length if 0 < length <= CHUNK else None
 
     def append(self, data: bytes, *, offset: int) -> None:
-        """Write behind what is here, all or nothing. Raises WrongOffset, OSError."""
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        try:
+        """Write at most 64 KiB behind what is here, all or nothing. Raises WrongOffset, OSError."""
+        with self._locked():
             if self.size != offset:
                 raise WrongOffset(self.size)
+            sealed = self._sealer.seal(data, number=self._pieces, offset=offset)
+            end = self._end
             try:
-                _write_all(self._descriptor, data, offset)
+                os.ftruncate(self._descriptor, end)
+                _write_all(self._descriptor, _PIECE.pack(len(data)) + sealed, end)
             except OSError:
-                os.ftruncate(self._descriptor, offset)
+                os.ftruncate(self._descriptor, end)
                 raise
-        finally:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            self._look()
+
+    def pieces(self) -> Iterator[bytes]:
+        """What is here, opened. Raises BrokenSeal."""
+        at, offset, number = HEAD_BYTES, 0, 0
+        while at < self._end and (length := self._length_at(at)) is not None:
+            sealed = os.pread(self._descriptor, length + TAG, at + _PIECE.size)
+            yield self._sealer.open(sealed, number=number, offset=offset)
+            at, offset, number = at + _PIECE.size + length + TAG, offset + length, number + 1
 
     def sync(self) -> int:
         """How many bytes are here and on disk."""
         size = self.size
         os.fsync(self._descriptor)
         return size
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
 
 def _write_all(descriptor: int, data: bytes, offset: int) -> None:

@@ -12,6 +12,7 @@
     erase_devices     empty the stores of devices whose owners asked for it
     roll_up_vitals    make the roll-ups of days again whose samples changed
     judge_releases    judge the releases that are due
+    seal_stored       seal what is from before there were keys, and renew keys
     forget            delete what is a year old, and take deleted rows out of files
 
 Tasks take numbers only, may run twice, and may get lost: the lease in the database decides. The
@@ -35,6 +36,7 @@ from crashes.services.reconciling import reconcile
 from crashes.services.regrouping import list_awaited, regroup_waiting
 from crashes.services.releasing import judge_due
 from crashes.services.retention import forget_due
+from crashes.services.seal_stored import seal_some
 from crashes.services.standings import end_mutes
 from crashes.services.switch_moves import BATCH as SWITCH_BATCH
 from crashes.services.switch_moves import list_unfinished, move_batch
@@ -44,6 +46,7 @@ from uxp_diag.bell import Bell
 
 BATCH = 50
 FETCHED_AT_ONCE = 50
+SEALED_AT_ONCE = 200
 _SWEEP_LIMIT = 2_000
 _DAYS_IN_A_ROW = 400
 _BATCHES_IN_A_ROW = 20
@@ -218,6 +221,14 @@ def roll_up_vitals() -> None:
 def judge_releases() -> None:
     """Find new releases, and judge those that are due."""
     judge_due(now=timezone.now())
+
+
+@shared_task(base=DjangoTask, acks_late=False)  # the timetable repeats it
+def seal_stored() -> None:
+    """Seal some of what is stored from before there were keys."""
+    for _ in range(_BATCHES_IN_A_ROW):
+        if not seal_some(limit=SEALED_AT_ONCE):
+            return
 
 
 @shared_task(base=DjangoTask, acks_late=False)  # it may take long, and the timetable repeats it

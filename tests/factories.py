@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import zstandard
 from django.contrib.auth.models import Group, User
 
 from crashes.models import (
@@ -275,7 +276,7 @@ def make_attachment(report: Report, content: bytes = b"", **fields: Any) -> Atta
         "created_at": report.received_at,
     }
     attachment = Attachment.objects.create(**{**defaults, **fields})
-    blobs().put(attachment.blob, content)
+    blobs().put(attachment.blob, [zstandard.compress(content)])
     return attachment
 
 

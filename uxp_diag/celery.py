@@ -72,6 +72,11 @@ app.conf.update(
             "schedule": float(settings.RECOVERY_SECONDS),
             "options": {"expires": settings.RECOVERY_SECONDS},
         },
+        "seal": {
+            "task": "crashes.tasks.seal_stored",
+            "schedule": float(settings.RECOVERY_SECONDS),
+            "options": {"expires": settings.RECOVERY_SECONDS},
+        },
         "forget": {
             "task": "crashes.tasks.forget",
             "schedule": crontab(hour="2", minute="23"),

@@ -10,6 +10,7 @@ Python and to the database go there without a detour through their field.
 
 import hashlib
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -75,6 +76,28 @@ def fetch_first(
         cursor.execute(sql, parameters)
         row = cursor.fetchone()
     return None if row is None else _converted(fields, row)
+
+
+def fetch_in(
+    model: type[models.Model], *, field: str, values: Collection[Any], returning: Sequence[str]
+) -> list[tuple[Any, ...]]:
+    """What the rows hold whose `field` has one of these values."""
+    if not values:
+        return []
+    back = [model._meta.get_field(name) for name in returning]
+    with connection.cursor() as cursor:
+        cursor.execute(_fetch(model, field, len(values), tuple(returning)), list(values))
+        rows = cursor.fetchall()
+    return [_converted(back, row) for row in rows]
+
+
+@lru_cache(maxsize=1024)
+def _fetch(model: type[models.Model], field: str, count: int, returning: tuple[str, ...]) -> str:
+    table = connection.ops.quote_name(model._meta.db_table)
+    (column,) = _columns(model, [field])
+    wanted = ", ".join(["%s"] * count)
+    names = ", ".join(_columns(model, returning))
+    return f"SELECT {names} FROM {table} WHERE {column} IN ({wanted})"  # noqa: S608
 
 
 def hold_rows(model: type[models.Model], keys: Collection[Any], *, flag: str) -> list[Any]:
@@ -228,5 +251,10 @@ def _columns(model: type[models.Model], names: Sequence[str]) -> list[str]:
 
 
 def _converted(fields: Sequence[Any], row: Sequence[Any]) -> tuple[Any, ...]:
-    """SQLite hands back text for UUIDs and dates; `to_python` makes both vendors equal."""
-    return tuple(field.to_python(value) for field, value in zip(fields, row, strict=True))
+    """SQLite hands back text for UUIDs and moments without a zone; this makes both vendors equal."""
+    return tuple(_zoned(field.to_python(value)) for field, value in zip(fields, row, strict=True))
+
+
+def _zoned(value: Any) -> Any:
+    is_naive = isinstance(value, datetime) and value.tzinfo is None
+    return value.replace(tzinfo=UTC) if is_naive else value

@@ -61,6 +61,15 @@ RECEIPT_KEY = env_secret(
     advice="Set it to at least 32 random characters: receipts of erasure are signed with it.",
 )
 
+SEALING_KEYS = env_secret(
+    "UXP_SEALING_KEYS",
+    generated_in=DATA_DIR / "sealing_key" if EMBEDDED else None,
+    advice=(
+        "Set it to `id:secret` pairs, newest (highest id) first, separated by commas; each secret is "
+        "at least 32 random characters: what devices sent is sealed with keys that these wrap."
+    ),
+)
+
 SPOOL_PUBLIC_KEY = spool_public_key(kept_in=DATA_DIR / "spool_key" if EMBEDDED else None)
 """What uploads are sealed to. The web server has this half alone and cannot open them again."""
 

@@ -10,6 +10,8 @@ class Attachment(models.Model):
     told to the sender and is on disk; the file itself may hold more. `is_payload` marks the one that
     its report waits for. Of its name only the kind is kept. `scrubber_version` says which rules the
     blob of a complete one has been through; before that it is 0, and nobody is shown the blob.
+    Pieces and blob are sealed with the device's key; `is_sealed` is False for what is from before
+    there were keys.
     """
 
     class State(models.TextChoices):
@@ -31,6 +33,7 @@ class Attachment(models.Model):
     blob = models.CharField(max_length=80)
     created_at = models.DateTimeField()
     scrubber_version = models.PositiveSmallIntegerField(default=0, db_default=0)
+    is_sealed = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         constraints = [
@@ -43,6 +46,9 @@ class Attachment(models.Model):
                 fields=["created_at"],
                 name="attachment_partial",
                 condition=models.Q(state="partial"),
+            ),
+            models.Index(
+                fields=["id"], name="attachment_unsealed", condition=models.Q(is_sealed=False)
             ),
         ]
 

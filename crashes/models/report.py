@@ -155,6 +155,9 @@ class ReportContent(models.Model):
     decision, as `crashes.packing` packs them. The raw payload is inline when it is small, else a
     blob.
 
+    Document and payload are sealed with the key of the report's device, unless `is_sealed` says that
+    one of them is from before there were keys.
+
     `envelope`, `crash` (zstd-compressed JSON) and `grouping` are filled in rows from before there
     was `document`; `crashes.selectors.contents` reads both. `scrubber_version` says which rules all
     of a row has been through.
@@ -170,6 +173,14 @@ class ReportContent(models.Model):
     raw_format = models.CharField(max_length=20, blank=True)
     raw_bytes = models.BigIntegerField(default=0)
     scrubber_version = models.PositiveSmallIntegerField(default=0, db_default=0)
+    is_sealed = models.BooleanField(default=False, db_default=False)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["report"], name="content_unsealed", condition=models.Q(is_sealed=False)
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"content of report {self.pk}"

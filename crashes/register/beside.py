@@ -33,7 +33,7 @@ FILES = (
     Place(
         "payloads",
         rf"blobs/payloads/{_HEX}/(\d+|{_UNFINISHED})",
-        "payloads too large for the database, scrubbed",
+        "payloads too large for the database, scrubbed, sealed with the key of their phone",
         RAW,
         YEAR,
         "with their reports, counted as payload_files",
@@ -41,7 +41,7 @@ FILES = (
     Place(
         "attachments",
         r"blobs/attachments/.+(?<!\.partial)",
-        "files that followed a report, scrubbed",
+        "files that followed a report, scrubbed, sealed with the key of their phone",
         RAW,
         YEAR,
         "with their reports",
@@ -49,7 +49,7 @@ FILES = (
     Place(
         "attachments on their way",
         r"blobs/attachments/.+\.partial",
-        "pieces of files that are not whole yet, as they came",
+        "pieces of files that are not whole yet, as they came, sealed with the key of their phone",
         SENT,
         THREE_DAYS,
         "with their reports",
@@ -72,7 +72,7 @@ FILES = (
     ),
     Place(
         "secrets",
-        r"(secret_key|identity_key|receipt_key|spool_key(\.pub)?)(\.\d+)?",
+        r"(secret_key|identity_key|receipt_key|sealing_key|spool_key(\.pub)?)(\.\d+)?",
         "keys of an embedded installation",
         SECRET,
         INSTALLED,
@@ -169,6 +169,7 @@ LOGS = (
     Log("crashes.services.releasing", ("judged.judgement.verdict", "release.pk")),
     Log("crashes.services.retention", ("*audit_head()", "expired.reports", "expired.samples")),
     Log("crashes.services.retracing", ("mapping", "outcome")),
+    Log("crashes.services.seal_stored", ("attachment.pk", "pk")),
     Log("crashes.services.walking", ("problem",)),
     Log("devices.selectors.vital_samples", ("row.pk",)),
     Log("devices.services.losses", ("len(rows)",)),

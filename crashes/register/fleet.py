@@ -68,6 +68,22 @@ FLEET = (
         ),
     ),
     Table(
+        "devices.DataKey",
+        "the key that what a phone sent is sealed with, wrapped; for clients without enrollment, a "
+        "program's of one month",
+        ENROLLED,
+        Path(
+            Reach.REMOVED,
+            "at once, in the transaction of the request, before anything else",
+            unexported="a key, without which the archive could not be made",
+        ),
+        (
+            kept("id month master_key created_at", INNER),
+            kept("holder", ID),
+            kept("wrapped", SECRET),
+        ),
+    ),
+    Table(
         "devices.DeviceToken",
         "what the phone shows when it uploads, as a hash",
         ENROLLED,
@@ -105,7 +121,7 @@ FLEET = (
         YEAR,
         Path(Reach.DELETED, "vital_samples", export="vitals.jsonl"),
         (
-            kept("id program_id scrubber_version", INNER),
+            kept("id program_id scrubber_version is_sealed", INNER),
             kept("device_id", ID),
             told("sample_id received_at interval_start interval_end", MOMENT),
             told("model os_version os_build", PHONE),
@@ -151,7 +167,7 @@ FLEET = (
             unexported="the receipt has an address of its own, for who holds its number",
         ),
         (
-            kept("id reason state requested_at finished_at receipt", RECEIPT),
+            kept("id reason state requested_at finished_at receipt destroyed_keys", RECEIPT),
             kept("program_id leased_until stores", INNER),
             kept("device_id", ID),
         ),

@@ -58,7 +58,7 @@ OF_DEVICES = (
         YEAR,
         Path(Reach.DELETED, "report_contents", export="reports.jsonl"),
         (
-            kept("report raw_format raw_bytes scrubber_version", INNER),
+            kept("report raw_format raw_bytes scrubber_version is_sealed", INNER),
             told("envelope crash grouping", CRASH),
             kept("document", CRASH),
             kept("raw raw_blob", RAW),
@@ -70,7 +70,8 @@ OF_DEVICES = (
         YEAR,
         Path(Reach.DELETED, "attachments", export="attachments/"),
         (
-            kept("id program_id received_bytes state created_at scrubber_version", INNER),
+            kept("id program_id received_bytes state created_at", INNER),
+            kept("scrubber_version is_sealed", INNER),
             kept("device_id", ID),
             kept("report_id sha256 size_bytes format name_kind is_payload", CRASH_FACT),
             kept("blob", RAW),

@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-import zstandard
-from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 
 from crashes.models import Attachment
 from crashes.models.report import NO_DEVICE
+from crashes.packing import UnreadablePack
 from crashes.selectors.reports import RawPayload, ReportRow
-from crashes.storage import BlobStore
+from crashes.selectors.sealed import open_blob
 from uxp_diag.roles import Scope
 from uxp_diag.viewer import Viewer
 
@@ -58,10 +57,9 @@ def open_attachment(*, viewer: Viewer, report: ReportRow, sha256: str) -> RawPay
     complete = _of_report(viewer, report).filter(state=Attachment.State.COMPLETE)
     found = complete.get(sha256=sha256)
     try:
-        source = BlobStore(settings.BLOB_DIR).path(found.blob).open("rb")
-    except FileNotFoundError:
+        stream = open_blob(found.blob)
+    except (FileNotFoundError, UnreadablePack):
         raise Attachment.DoesNotExist from None
-    stream = zstandard.ZstdDecompressor().stream_reader(source, closefd=True)
     return RawPayload(found.format, found.size_bytes, stream)
 
 

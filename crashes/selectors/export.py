@@ -26,15 +26,15 @@ from datetime import datetime, timedelta
 from typing import IO, Any
 
 import zstandard
-from django.conf import settings
 from django.db.models import Prefetch
 
 from crashes.models import Attachment, Report, ReportContent
 from crashes.packing import Document, UnreadablePack
 from crashes.selectors.contents import document_of
 from crashes.selectors.reports import raw_stream
+from crashes.selectors.sealed import open_blob
 from crashes.stack import to_json
-from crashes.storage import BlobStore
+from devices.sealing import BrokenSeal
 from devices.selectors.export import (
     export_advice,
     export_consent,
@@ -166,16 +166,15 @@ def _payload(row: Report) -> Iterator[_Entry]:
 
 def _attachment(file: Attachment) -> Iterator[_Entry]:
     try:
-        source = BlobStore(settings.BLOB_DIR).path(file.blob).open("rb")
-    except FileNotFoundError:
+        stream = open_blob(file.blob)
+    except (FileNotFoundError, UnreadablePack):
         return
-    stream = zstandard.ZstdDecompressor().stream_reader(source, closefd=True)
     yield f"attachments/{file.report_id}/{file.sha256}.{file.format or 'bin'}", _pieces(stream)
 
 
 def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
     read: Callable[[], bytes] = lambda: stream.read(_PIECE)  # noqa: E731
-    with stream, suppress(zstandard.ZstdError):  # of a damaged one, what can be read
+    with stream, suppress(zstandard.ZstdError, BrokenSeal):  # of a damaged one, what can be read
         yield from iter(read, b"")
 
 

@@ -3,8 +3,9 @@
 import uuid
 from typing import Any
 
-from crashes.models import Report
+from crashes.models import Report, ReportContent
 from crashes.selectors.contents import document_of
+from crashes.selectors.sealed import ContentErased
 
 
 def get_grouping_receipts(report_id: uuid.UUID) -> list[dict[str, Any]]:
@@ -31,7 +32,7 @@ def _receipt(row: Report) -> dict[str, Any]:
         "failure": {"code": row.failure_code, "detail": row.failure_detail}
         if row.failure_code
         else None,
-        "receipt": document_of(content).grouping if content else None,
+        "receipt": _grouping_of(content) if content else None,
         "variant": {
             "id": row.variant.pk,
             "exact_key": row.variant.exact_key,
@@ -40,3 +41,11 @@ def _receipt(row: Report) -> dict[str, Any]:
         if row.variant
         else None,
     }
+
+
+def _grouping_of(content: ReportContent) -> dict[str, Any] | None:
+    """None for what is erased. Raises UnreadablePack for what is damaged."""
+    try:
+        return document_of(content).grouping
+    except ContentErased:
+        return None

@@ -17,8 +17,9 @@ from crashes.grouping.values import Decision, GroupingInput
 from crashes.models import ApartPair, Issue, Report, ReportContent
 from crashes.models.report import COUNTED
 from crashes.packing import UnreadablePack
-from crashes.selectors.contents import FIELDS, document_of
+from crashes.selectors.contents import FIELDS, document_of, keys_of_contents
 from crashes.stack import Crash
+from devices.selectors.data_keys import KeyRing
 
 _CHUNK = 200
 
@@ -60,9 +61,10 @@ def replay(program_id: int, *, mechanism: str, since: datetime) -> Iterator[Repl
         if not rows:
             return
         contents = ReportContent.objects.only(*FIELDS).in_bulk([row.pk for row in rows])
+        keys = keys_of_contents(contents.values())
         for row in rows:
             last = row.pk
-            crash = _crash(contents.get(row.pk))
+            crash = _crash_of(contents.get(row.pk), keys)
             if crash is None or row.variant is None:
                 continue
             item = chosen.prepare(crash, package=row.package or None)
@@ -72,9 +74,10 @@ def replay(program_id: int, *, mechanism: str, since: datetime) -> Iterator[Repl
             yield Replayed(row.pk, row.variant.issue_id, found.group, opened_by, opened)
 
 
-def _crash(content: ReportContent | None) -> Crash | None:
+def _crash_of(content: ReportContent | None, keys: KeyRing) -> Crash | None:
+    """None for what was not kept, is erased or damaged: it is left out."""
     try:
-        return None if content is None else document_of(content).crash
+        return document_of(content, keys).crash if content else None
     except UnreadablePack:
         return None
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any
 
-from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 
@@ -16,8 +15,8 @@ from crashes.packing import Document, UnreadablePack, open_payload
 from crashes.selectors.contents import FIELDS, document_of
 from crashes.selectors.keyset import Order, take_page
 from crashes.selectors.matching import reports_matching
+from crashes.selectors.sealed import ContentErased, open_blob, opened, raw_place
 from crashes.stack import Crash
-from crashes.storage import BlobStore
 from crashes.triage.query import Query
 from uxp_diag.api.pagination import DEFAULT_SIZE, Page
 from uxp_diag.roles import Scope
@@ -133,12 +132,14 @@ def list_companions(*, viewer: Viewer, report_pk: int) -> tuple[Companion, ...]:
 
 
 def get_report_content(*, viewer: Viewer, report_pk: int) -> Content | None:
-    """The content of a report, or None while there is none."""
+    """The content of a report, or None while there is none, and when it is erased or damaged."""
     found = _contents(viewer).filter(pk=report_pk).only(*FIELDS, "raw_format", "raw_bytes").first()
     if found is None:
         return None
     try:
         document, is_damaged = document_of(found), False
+    except ContentErased:
+        return None
     except UnreadablePack:
         document, is_damaged = Document({}), True
     return Content(
@@ -190,7 +191,11 @@ def open_raw_payload(*, viewer: Viewer, report_pk: int) -> RawPayload:
         raise PermissionDenied("Your role does not include raw payloads.")
     fields = ("raw", "raw_blob", "raw_format", "raw_bytes")
     found = _contents(viewer).only(*fields).get(pk=report_pk)
-    return RawPayload(found.raw_format, found.raw_bytes, raw_stream(found))
+    try:
+        stream = raw_stream(found)
+    except UnreadablePack:  # erased, or damaged
+        raise ReportContent.DoesNotExist from None
+    return RawPayload(found.raw_format, found.raw_bytes, stream)
 
 
 def raw_name(report_id: uuid.UUID, payload: RawPayload) -> str:
@@ -233,14 +238,17 @@ def _contents(viewer: Viewer) -> Any:
 
 
 def raw_stream(content: ReportContent) -> IO[bytes]:
-    """The unpacked payload, from the row or from its blob; empty when neither is there."""
-    source: IO[bytes] = io.BytesIO(content.raw or b"")
-    if content.raw_blob:
-        try:
-            source = BlobStore(settings.BLOB_DIR).path(content.raw_blob).open("rb")
-        except FileNotFoundError:
-            raise ReportContent.DoesNotExist from None
-    return open_payload(source)
+    """The unpacked payload, from the row or from its blob; empty when neither is there.
+
+    Raises ReportContent.DoesNotExist, ContentErased, UnreadablePack.
+    """
+    if not content.raw_blob:
+        packed = bytes(content.raw or b"")
+        return open_payload(io.BytesIO(opened(packed, place=raw_place(content.pk))))
+    try:
+        return open_blob(content.raw_blob)
+    except FileNotFoundError:
+        raise ReportContent.DoesNotExist from None
 
 
 def count_waiting(most: int) -> int:

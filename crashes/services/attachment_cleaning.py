@@ -10,8 +10,10 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from crashes.models import Attachment
-from crashes.services.blobs import blobs
+from crashes.packing import UnreadablePack
+from crashes.selectors.sealed import ContentErased, read_blob
 from crashes.services.cleaning import clean_all
+from crashes.services.sealing import key_for, put_blob
 from crashes.stack import PayloadFormat
 from devices.scrubbing import SCRUBBER_VERSION
 from uxp_diag.sandbox import FailureReason, JobRefused, SandboxFailure
@@ -43,8 +45,11 @@ def _unclean() -> QuerySet[Attachment]:
 
 def _clean(attachment: Attachment) -> None:
     try:
-        content = blobs().get(attachment.blob, max_bytes=_MAX_BYTES)
-    except (FileNotFoundError, ValueError):
+        content = read_blob(attachment.blob, max_bytes=_MAX_BYTES)
+    except ContentErased:  # the erasure takes row and file
+        Attachment.objects.filter(pk=attachment.pk).update(scrubber_version=SCRUBBER_VERSION)
+        return
+    except (FileNotFoundError, UnreadablePack):
         logger.warning("the bytes of attachment %d are gone", attachment.pk)
         content = b""
     claimed = attachment.format
@@ -59,6 +64,13 @@ def _clean(attachment: Attachment) -> None:
         mine = Attachment.objects.select_for_update().filter(pk=attachment.pk)
         if not mine.exists():  # it was erased meanwhile, and its bytes stay away
             return
-        if outcome is not content:
-            blobs().put(attachment.blob, outcome)
-        mine.update(scrubber_version=SCRUBBER_VERSION)
+        if outcome is not content or not attachment.is_sealed:
+            key = key_for(
+                program_id=attachment.program_id,
+                device_id=attachment.device_id,
+                received_at=attachment.created_at,
+            )
+            if key is None:  # it is being erased
+                return
+            put_blob(attachment.blob, [outcome], key)
+        mine.update(scrubber_version=SCRUBBER_VERSION, is_sealed=True)

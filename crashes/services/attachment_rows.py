@@ -11,6 +11,7 @@ from crashes.intake.attachments import AnnouncedFile, name_kind, payload_among
 from crashes.intake.report import Report as ReportDocument
 from crashes.models import Attachment, Report
 from crashes.models.report import NO_DEVICE
+from crashes.selectors.sealed import read_blob
 from crashes.services.blobs import blobs
 from crashes.stack import PayloadFormat
 from uxp_diag.db import insert_new
@@ -46,6 +47,7 @@ def attachment_rows(
             is_payload=file is awaited,
             blob=blobs().new_key("attachments"),
             created_at=received_at,
+            is_sealed=True,  # its pieces are from the first on
         )
         for file in _acceptable(report)
     ]
@@ -88,7 +90,7 @@ def list_wanted(
 def attached_payload(row: Report) -> tuple[str, bytes] | None:
     """Format and bytes of the file that is a report's payload; None when none came.
 
-    Raises FileNotFoundError.
+    Raises FileNotFoundError, ContentErased, UnreadablePack.
     """
     found = Attachment.objects.filter(
         program_id=row.program_id,
@@ -99,7 +101,7 @@ def attached_payload(row: Report) -> tuple[str, bytes] | None:
     ).first()
     if found is None:
         return None
-    return found.format, blobs().get(found.blob, max_bytes=found.size_bytes)
+    return found.format, read_blob(found.blob, max_bytes=found.size_bytes)
 
 
 def _acceptable(report: ReportDocument) -> list[AnnouncedFile]:

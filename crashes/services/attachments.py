@@ -7,7 +7,8 @@
     tend_attachments  give up waiting, and forget what never became whole
 
 The truth about a partial file is the file: it is fsynced before its size is told to anybody, so a
-sender never throws away what a power cut takes from us. A whole file is kept in this order:
+sender never throws away what a power cut takes from us. Pieces and blob are sealed with the key of
+the device. A whole file is kept in this order:
 
 1. its SHA-256 is compared; a file that differs is dropped and may be sent again from the start;
 2. the blob is durable;
@@ -30,8 +31,13 @@ from django.db import transaction
 
 from crashes.models import Attachment, Report
 from crashes.models.report import NO_DEVICE
+from crashes.selectors.sealed import blob_place
 from crashes.services.blobs import blobs
+from crashes.services.sealing import key_for, put_blob
 from crashes.storage import GrowingFile, WrongOffset
+from devices.sealing import BrokenSeal
+from devices.sealing.streams import CHUNK, FileHead, PieceSealer, gathered
+from devices.selectors.data_keys import KeyDestroyed, KeyRing
 from devices.services.consent import hold_consent
 
 Announced = Attachment
@@ -105,25 +111,51 @@ def progress_of(attachment: Attachment) -> Progress:
     size = attachment.size_bytes
     if attachment.state == Attachment.State.COMPLETE:
         return Progress(size, size, is_complete=True)
-    if not _partial(attachment).exists():
+    try:
+        with _growing(attachment, may_be_new=False) as file:
+            return Progress(file.sync(), size, is_complete=False)
+    except FileNotFoundError:
         return Progress(0, size, is_complete=False)
-    with GrowingFile(_partial(attachment)) as file:
-        return Progress(file.sync(), size, is_complete=False)
+
+
+def _growing(attachment: Attachment, *, may_be_new: bool = True) -> GrowingFile:
+    """The pieces of a file. Raises UnknownAttachment when its sender's key is destroyed."""
+    place = blob_place(attachment.blob)
+
+    def sealer(head: FileHead | None) -> PieceSealer:
+        if head is not None:
+            return PieceSealer.of(head, KeyRing().key(head.key_id), place)
+        with transaction.atomic():
+            key = key_for(
+                program_id=attachment.program_id,
+                device_id=attachment.device_id,
+                received_at=attachment.created_at,
+            )
+        if key is None:
+            raise KeyDestroyed
+        return PieceSealer.fresh(key, about=place)
+
+    try:
+        return GrowingFile(_partial(attachment), sealer, may_be_new=may_be_new)
+    except (KeyDestroyed, BrokenSeal):
+        forget_files([attachment])
+        raise UnknownAttachment from None
 
 
 def append(attachment: Attachment, pieces: Iterable[bytes], *, start: int | None) -> Progress:
     """Take more of a file, from byte `start`; None for all of it, of which the beginning is skipped.
 
-    What came before an error stays. Raises AttachmentRefused,
+    Pieces are gathered to 64 KiB, so that small ones cost no more. What came before an error stays. Raises AttachmentRefused,
     UnknownAttachment if it was erased meanwhile, OSError, and what `pieces` raises.
     """
-    with GrowingFile(_partial(attachment)) as file:
+    with _growing(attachment) as file:
         held = file.size
         try:
             if start is None:
-                _append(file, _behind(pieces, held), held, attachment.size_bytes)
+                rest = gathered(_behind(pieces, held), CHUNK)
+                _append(file, rest, held, attachment.size_bytes)
             else:
-                _append(file, pieces, start, attachment.size_bytes)
+                _append(file, gathered(pieces, CHUNK), start, attachment.size_bytes)
         except WrongOffset as problem:
             raise AttachmentRefused(
                 "offset_mismatch",
@@ -171,24 +203,36 @@ def finish(attachment: Attachment) -> Finished:
     """
     path = _partial(attachment)
     try:
-        _check(attachment, path)
-        blobs().put_file(attachment.blob, path)
+        with _growing(attachment, may_be_new=False) as file:
+            _check(attachment, file)
+            put_blob(attachment.blob, file.pieces(), KeyRing().key(file.key_id))
     except FileNotFoundError:  # another connection of the same sender has finished it
         return _finished_by_another(attachment)
+    except KeyDestroyed:
+        _end_unknown(attachment)
     finished = _settle(attachment)
     path.unlink(missing_ok=True)
     return finished
 
 
-def _check(attachment: Attachment, path: Path) -> None:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != attachment.sha256:
-        path.unlink(missing_ok=True)
+def _check(attachment: Attachment, file: GrowingFile) -> None:
+    if file.size != attachment.size_bytes or _sha256(file) != attachment.sha256:
+        _partial(attachment).unlink(missing_ok=True)
         Attachment.objects.filter(pk=attachment.pk).update(received_bytes=0)
         raise AttachmentRefused(
             "checksum_mismatch", "The file is not what its SHA-256 says; it was dropped."
         )
+
+
+def _sha256(file: GrowingFile) -> str | None:
+    """Of what is here; None when a power cut left something else."""
+    digest = hashlib.sha256()
+    try:
+        for piece in file.pieces():
+            digest.update(piece)
+    except BrokenSeal:
+        return None
+    return digest.hexdigest()
 
 
 def _finished_by_another(attachment: Attachment) -> Finished:
@@ -281,6 +325,11 @@ def forget_files(attachments: Iterable[Attachment]) -> None:
     for attachment in attachments:
         _partial(attachment).unlink(missing_ok=True)
         blobs().remove(attachment.blob)
+
+
+def forget_pieces(attachment: Attachment) -> None:
+    """Remove what has come of a file that is on its way: its sender begins anew."""
+    _partial(attachment).unlink(missing_ok=True)
 
 
 def _partial(attachment: Attachment) -> Path:

@@ -7,8 +7,10 @@ from typing import IO
 from django.conf import settings
 
 from crashes.models import ReportContent
-from crashes.packing import unpack
+from crashes.packing import UnreadablePack
+from crashes.selectors.contents import raw_of
 from crashes.storage import BlobStore
+from devices.selectors.data_keys import KeyRing
 
 logger = logging.getLogger(__name__)
 
@@ -36,13 +38,10 @@ def payload_key(report_pk: int) -> str:
     return f"payloads/{report_pk % 256:02x}/{report_pk}"
 
 
-def stored_payload(content: ReportContent) -> bytes | None:
+def stored_payload(content: ReportContent, keys: KeyRing | None = None) -> bytes | None:
     """The payload that is kept of a report; None where none is, or it cannot be read any more."""
     try:
-        if content.raw_blob:
-            return blobs().get(content.raw_blob, max_bytes=_MOST_PAYLOAD_BYTES)
-        if content.raw is not None:
-            return unpack(bytes(content.raw), max_bytes=_MOST_PAYLOAD_BYTES)
-    except (FileNotFoundError, ValueError):
+        return raw_of(content, max_bytes=_MOST_PAYLOAD_BYTES, keys=keys)
+    except (FileNotFoundError, UnreadablePack):
         logger.warning("the payload of report %d is gone", content.pk)
     return None

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 from django.conf import settings
@@ -21,6 +22,7 @@ from django.db.models.functions import Coalesce
 
 from crashes.models import DebugFile, Issue, ReportContent
 from crashes.packing import unpack
+from crashes.selectors.sealed import ContentErased, document_place, opened
 from crashes.services.blobs import blobs
 from crashes.services.symbol_parts import is_needed
 from crashes.services.symbol_tables import (
@@ -34,6 +36,7 @@ from crashes.services.symbol_tables import (
     unwind_path,
 )
 from crashes.services.symbols import used_bytes
+from devices.selectors.data_keys import KeyRing
 
 logger = logging.getLogger(__name__)
 
@@ -139,16 +142,23 @@ def _needed_names(program_id: int) -> set[str]:
         report__program_id=program_id, report__issue__isnull=False
     ).exclude(report__issue__state=Issue.State.RESOLVED)
     needed: set[str] = set()
-    fields = ("document", "crash", "report__package", "report__version_code")
-    for document, crash, package, code in contents.values_list(*fields).iterator(chunk_size=_CHUNK):
-        needed |= _names_in(bytes(document or crash or b""))
-        if package and code is not None:
-            needed.add(app_name(package, code))
+    fields = ("pk", "document", "crash", "report__package", "report__version_code")
+    found = contents.values_list(*fields).iterator(chunk_size=_CHUNK)
+    while some := list(islice(found, _CHUNK)):
+        keys = KeyRing(document for _, document, *_ in some)
+        for pk, document, crash, package, code in some:
+            needed |= _names_in(pk, bytes(document or crash or b""), keys)
+            if package and code is not None:
+                needed.add(app_name(package, code))
     return needed
 
 
-def _names_in(packed: bytes) -> set[str]:
+def _names_in(pk: int, stored: bytes, keys: KeyRing) -> set[str]:
     """The names in a stored crash, found without making it a crash again."""
+    try:
+        packed = opened(stored, place=document_place(pk), keys=keys)
+    except ContentErased:
+        return set()
     document = unpack(packed, max_bytes=_MAX_CRASH_BYTES) if packed else b""
     names = set()
     for key, value, map_id in _NAMED.findall(document):

@@ -10,6 +10,7 @@ from dataclasses import replace
 from crashes.models import Report, ReportContent
 from crashes.packing import UnreadablePack
 from crashes.selectors.contents import document_of
+from crashes.selectors.sealed import ContentErased
 from crashes.services.attachment_rows import attached_payload
 from crashes.services.blobs import stored_payload
 from crashes.services.digesting import Failure, Leased
@@ -48,13 +49,20 @@ def _from_spool(row: Report, reader: SpoolReader) -> Leased | Failure:
         return _with_attached(Leased(row, header["envelope"], payload))
     except SpoolKeyMissing as problem:
         return Failure(row, "spool_key_missing", str(problem), is_final=False)
+    except ContentErased:
+        return Failure(row, "content_erased", "", is_final=True)
+    except UnreadablePack as problem:
+        return Failure(row, "content_damaged", str(problem), is_final=False)
     except (OSError, DamagedSpool) as error:
         detail = getattr(error, "strerror", None) or str(error)  # no path
         return Failure(row, "spool_unreadable", detail, is_final=False)
 
 
 def _with_attached(leased: Leased) -> Leased:
-    """With the payload that followed its report as a file, if one did. Raises OSError."""
+    """With the payload that followed its report as a file, if one did.
+
+    Raises OSError, ContentErased, UnreadablePack.
+    """
     if leased.payload or not leased.envelope.get("attachments"):
         return leased
     found = attached_payload(leased.row)
@@ -69,6 +77,8 @@ def load_kept(row: Report, content: ReportContent | None) -> Leased | Failure:
     """What was kept of a report that was set aside, payload included; a failure without it."""
     try:
         envelope = {} if content is None else document_of(content).envelope
+    except ContentErased:
+        return Failure(row, "content_erased", "", is_final=True)
     except UnreadablePack:
         return Failure(row, "document_unreadable", "", is_final=True)
     payload = None if content is None else stored_payload(content)

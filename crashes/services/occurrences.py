@@ -22,10 +22,12 @@ from django.db.models import Q
 from crashes.intake.occurrences import WITHOUT_PID_WITHIN, Mark, choose_occurrence
 from crashes.models import OccurrenceMark, Report, ReportContent, ReportPin
 from crashes.models.report import NO_DEVICE
-from crashes.packing import UnreadablePack, pack_document
-from crashes.selectors.contents import FIELDS, document_of
+from crashes.packing import UnreadablePack
+from crashes.selectors.contents import FIELDS, document_of, keys_of_contents
+from crashes.selectors.sealed import ContentErased
 from crashes.services.counting import lock_issues
 from crashes.services.issue_moves import Move, withdraw_counts
+from crashes.services.sealing import document_like
 from crashes.stack import CrashKind
 from uxp_diag.db import lock_names, update_rows
 
@@ -203,15 +205,20 @@ def _mark_row(row: Report, mark: Mark) -> OccurrenceMark:
 
 def _mark_as_evidence(report_pks: Sequence[int]) -> None:
     """Write into what is kept of old leads who decides for them; a damaged one stays as it is."""
+    contents = list(ReportContent.objects.filter(pk__in=report_pks).only(*FIELDS))
+    keys = keys_of_contents(contents)
     changed = []
-    for content in ReportContent.objects.filter(pk__in=report_pks).only(*FIELDS):
+    for content in contents:
         try:
-            document = document_of(content)
+            document = document_of(content, keys)
+        except ContentErased:
+            continue
         except UnreadablePack:
             logger.warning("what is kept of report %d is damaged", content.pk)
             continue
         receipt = evidence_receipt(str((document.grouping or {}).get("mechanism", "")))
-        content.document = pack_document(replace(document, grouping=receipt))
+        document = replace(document, grouping=receipt)
+        content.document = document_like(content.document, content.pk, document, keys)
         content.envelope = content.crash = content.grouping = None
         changed.append(content)
     update_rows(changed, FIELDS)

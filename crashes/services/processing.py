@@ -28,9 +28,9 @@ from django.db.models import F, Q
 
 from crashes.formats.registry import PARSER_VERSION
 from crashes.models import Report, ReportContent
-from crashes.packing import Document, pack_document, pack_payload
+from crashes.packing import Document
 from crashes.services.agent_losses import count_dropped_entries
-from crashes.services.blobs import blobs, payload_key
+from crashes.services.blobs import payload_key
 from crashes.services.counting import Sighting, count_sightings
 from crashes.services.digesting import Digested, Failure, Leased, digest, prepared_now
 from crashes.services.grouping import Occurrence, Placer
@@ -44,6 +44,7 @@ from crashes.services.occurrences import (
     settle_joins,
 )
 from crashes.services.reading import read_payloads
+from crashes.services.sealing import keys_of, put_blob, sealed_document, sealed_raw
 from crashes.services.software import note_software
 from crashes.services.spooled import spool
 from crashes.services.symbols import note_missing
@@ -51,6 +52,7 @@ from crashes.services.waiting import Need, note_needs
 from crashes.stack import Crash, FrameStatus
 from crashes.symbolication.frames import SymbolicationResult, is_native
 from devices.scrubbing import SCRUBBER_VERSION, scrub_str
+from devices.sealing.keys import DataKey
 from uxp_diag.db import update_rows
 
 logger = logging.getLogger(__name__)
@@ -169,7 +171,14 @@ def _store_all(digested: Sequence[Digested], *, now: datetime) -> None:
         fill_row(item.leased.row, item.crash)
         receipts.setdefault(item.leased.row.pk, evidence_receipt(item.item.mechanism))
     stored = [item for item in items if not item.leased.row.is_counted_only]
-    _write_contents([_content(item, receipts[item.leased.row.pk]) for item in stored])
+    keys = keys_of(item.leased.row for item in stored)  # none for what is being erased
+    _write_contents(
+        [
+            _content(item, receipts[item.leased.row.pk], keys[item.leased.row.pk])
+            for item in stored
+            if item.leased.row.pk in keys
+        ]
+    )
     _note_missing(items, now=now)
     _note_needs(items, now=now)
     rows = [item.leased.row for item in items]
@@ -289,16 +298,18 @@ def fill_row(row: Report, crash: Crash) -> None:
     row.named_frames = sum(frame.status is FrameStatus.SYMBOLICATED for frame in native)
 
 
-def _content(item: Digested, receipt: dict[str, Any]) -> ReportContent:
-    raw, raw_blob = keep_raw(item.leased.row, item.leased.payload)
+def _content(item: Digested, receipt: dict[str, Any], key: DataKey) -> ReportContent:
+    raw, raw_blob = keep_raw(item.leased.row, item.leased.payload, key)
+    document = Document(item.leased.envelope, item.crash, receipt)
     return ReportContent(
         report_id=item.leased.row.pk,
-        document=pack_document(Document(item.leased.envelope, item.crash, receipt)),
+        document=sealed_document(item.leased.row.pk, document, key),
         raw=raw,
         raw_blob=raw_blob,
         raw_format=item.leased.format.value,
         raw_bytes=len(item.leased.payload),
         scrubber_version=SCRUBBER_VERSION,
+        is_sealed=True,
     )
 
 
@@ -319,21 +330,22 @@ _CONTENT_FIELDS = (
     "raw_format",
     "raw_bytes",
     "scrubber_version",
+    "is_sealed",
 )
 
 
-def keep_raw(row: Report, payload: bytes) -> tuple[bytes | None, str]:
-    """The raw payload in the row when small, else the key of its blob.
+def keep_raw(row: Report, payload: bytes, key: DataKey) -> tuple[bytes | None, str]:
+    """The raw payload, sealed, in the row when small, else the key of its blob.
 
     A report has one key: should storing fail, the next try writes over it, and no blob is left
     that no row names.
     """
-    packed = pack_payload(payload)
-    if len(packed) <= INLINE_RAW_BYTES:
-        return packed, ""
-    key = payload_key(row.pk)
-    blobs().put(key, payload)
-    return None, key
+    sealed = sealed_raw(row.pk, payload, key, at_most=INLINE_RAW_BYTES)
+    if sealed is not None:
+        return sealed, ""
+    blob_key = payload_key(row.pk)
+    put_blob(blob_key, [payload], key)
+    return None, blob_key
 
 
 def _record_failure(failure: Failure, known: Leased | None, *, now: datetime) -> None:
@@ -368,16 +380,20 @@ def _keep_quarantined(row: Report, known: Leased | None) -> None:
         return
     envelope = known.envelope if known else {"payload": {"format": "none"}}
     payload = known.payload if known else b""
-    raw, raw_blob = keep_raw(row, payload)
+    key = keys_of([row]).get(row.pk)
+    if key is None:  # it is being erased
+        return
+    raw, raw_blob = keep_raw(row, payload, key)
     ReportContent.objects.update_or_create(
         report_id=row.pk,
         defaults={
-            "document": pack_document(Document(envelope)),
+            "document": sealed_document(row.pk, Document(envelope), key),
             "raw": raw,
             "raw_blob": raw_blob,
             "raw_format": envelope["payload"]["format"],
             "raw_bytes": len(payload),
             "scrubber_version": SCRUBBER_VERSION,
+            "is_sealed": True,
         },
     )
 

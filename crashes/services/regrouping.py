@@ -10,7 +10,7 @@ Done twice it changes nothing, and a worker that dies in the middle leaves the r
 
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,8 +21,9 @@ from django.db.models import F, Q
 from crashes.formats.registry import PARSER_VERSION
 from crashes.models import DebugFile, Report, ReportContent
 from crashes.models.report import COUNTED, NO_DEVICE
-from crashes.packing import Document, UnreadablePack, pack_document
-from crashes.selectors.contents import document_of
+from crashes.packing import Document, UnreadablePack
+from crashes.selectors.contents import document_of, keys_of_contents
+from crashes.selectors.sealed import ContentErased
 from crashes.services.blobs import stored_payload
 from crashes.services.digesting import (
     Digested,
@@ -38,8 +39,10 @@ from crashes.services.leases import LEASE, kept
 from crashes.services.occurrences import carry_evidence, evidence_receipt
 from crashes.services.places import hold_decisions, list_pins
 from crashes.services.processing import fill_row, occurrence_of
+from crashes.services.sealing import keys_of, sealed_document
 from crashes.services.waiting import Need, forget_needs, list_waiting, mark_tried, note_needs
 from crashes.stack import Crash
+from devices.sealing.keys import DataKey
 from uxp_diag.db import update_rows
 
 logger = logging.getLogger(__name__)
@@ -117,10 +120,14 @@ def _digest(stored: Sequence[_Stored], *, now: datetime) -> tuple[list[Digested]
     loaded: list[Leased] = []
     parsed: list[tuple[Leased, Crash]] = []
     failures: list[Failure] = []
+    keys = keys_of_contents(item.content for item in stored)
     for item in stored:
-        raw = stored_payload(item.content)
         try:
-            document = document_of(item.content)
+            document = document_of(item.content, keys)
+            raw = stored_payload(item.content, keys)
+        except ContentErased:
+            failures.append(Failure(item.row, "content_erased", "", is_final=True))
+            continue
         except UnreadablePack:
             failures.append(Failure(item.row, "document_unreadable", "", is_final=True))
             continue
@@ -198,6 +205,7 @@ def _place(items: Sequence[Digested], *, now: datetime) -> list[Move]:
     Evidence gets its names and stays where its lead is.
     """
     leads = [item for item in items if item.leased.row.evidence_of_id is None]
+    keys = keys_of(item.leased.row for item in items)
     placer = Placer((item.item, occurrence_of(item)) for item in leads)
     moves, contents = [], []
     for item in items:
@@ -206,20 +214,26 @@ def _place(items: Sequence[Digested], *, now: datetime) -> list[Move]:
         fill_row(row, item.crash)
         if row.evidence_of_id is not None:
             moves.append(move)
-            contents.append(_content(item, evidence_receipt(item.item.mechanism)))
+            contents += _content(item, evidence_receipt(item.item.mechanism), keys)
             continue
         placement = placer.place(item.item, occurrence_of(item), now=now)
         row.issue_id, row.variant_id = placement.issue_id, placement.variant_id
         moves.append(move)
-        contents.append(_content(item, placement.receipt))
+        contents += _content(item, placement.receipt, keys)
     placer.flush()
     update_rows(contents, ("document", "envelope", "crash", "grouping"))
     return moves
 
 
-def _content(item: Digested, receipt: dict[str, Any]) -> ReportContent:
+def _content(
+    item: Digested, receipt: dict[str, Any], keys: Mapping[int, DataKey]
+) -> list[ReportContent]:
+    """What is to be written; nothing of what is being erased."""
+    pk = item.leased.row.pk
+    if pk not in keys:
+        return []
     document = Document(item.leased.envelope, item.crash, receipt)
-    return ReportContent(report_id=item.leased.row.pk, document=pack_document(document))
+    return [ReportContent(report_id=pk, document=sealed_document(pk, document, keys[pk]))]
 
 
 def _followers(moves: Sequence[Move]) -> list[Move]:

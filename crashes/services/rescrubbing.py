@@ -13,14 +13,18 @@ from typing import Any
 from django.db import transaction
 
 from crashes.models import Issue, Report, ReportContent, StackVariant
-from crashes.packing import Document, UnreadablePack, pack_document
-from crashes.selectors.contents import document_of
+from crashes.packing import Document, UnreadablePack
+from crashes.selectors.contents import document_of, keys_of_contents
+from crashes.selectors.sealed import ContentErased
 from crashes.services.attachment_cleaning import clean_attachments, count_unclean_attachments
 from crashes.services.blobs import blobs, stored_payload
 from crashes.services.cleaning import clean_all
 from crashes.services.processing import keep_raw
+from crashes.services.sealing import keys_of, sealed_document
 from crashes.stack import PayloadFormat, from_json, to_json
 from devices.scrubbing import SCRUBBER_VERSION, scrub_value, scrub_values
+from devices.sealing.keys import DataKey
+from devices.selectors.data_keys import KeyRing
 from devices.services.vitals import count_unscrubbed_samples, rescrub_samples
 
 _ROW_TEXTS = (
@@ -47,6 +51,7 @@ class Remaining:
 @dataclass(frozen=True, slots=True)
 class _Clean:
     content: ReportContent
+    document: Document
     payload: bytes | None
     old_blob: str
 
@@ -60,11 +65,19 @@ def rescrub_reports(*, limit: int) -> int:
     """Bring up to `limit` reports to the rules of today, oldest first; how many were brought."""
     found = list(_behind().select_related("report").order_by("pk")[:limit])
     before = {content.pk: _stored(content) for content in found}
-    cleaned = [_cleaned(content) for content in found]
+    keys = keys_of_contents(found)
+    cleaned = [item for item in (_cleaned(content, keys) for content in found) if item]
     with transaction.atomic():
         behind = _behind().select_for_update().filter(pk__in=before).order_by("pk")
         unchanged = {content.pk for content in behind if _stored(content) == before[content.pk]}
-        obsolete = [_write(item) for item in cleaned if item.content.pk in unchanged]
+        mine = [item for item in cleaned if item.content.pk in unchanged]
+        new_keys = keys_of(item.content.report for item in mine)
+        obsolete = [
+            _write(item, new_keys[item.content.pk]) for item in mine if item.content.pk in new_keys
+        ]
+        # What is being erased is left to the erasure, and does not come again meanwhile.
+        going = unchanged - new_keys.keys()
+        _behind().filter(pk__in=going).update(scrubber_version=SCRUBBER_VERSION)
     for key in obsolete:
         if key:
             blobs().remove(key)
@@ -92,23 +105,27 @@ def _behind() -> Any:
     return ReportContent.objects.filter(scrubber_version__lt=SCRUBBER_VERSION)
 
 
-def _cleaned(content: ReportContent) -> _Clean:
-    content.document = pack_document(_clean_document(content))
-    content.envelope = content.crash = content.grouping = None
-    raw = stored_payload(content)
+def _cleaned(content: ReportContent, keys: KeyRing) -> _Clean | None:
+    """None for what is erased."""
+    try:
+        document, raw = _clean_document(content, keys), stored_payload(content, keys)
+    except ContentErased:
+        return None
     if raw is None:
-        return _Clean(content, None, content.raw_blob)
+        return _Clean(content, document, None, content.raw_blob)
     known = content.raw_format in frozenset(PayloadFormat)
     (outcome,) = clean_all(
         [(PayloadFormat(content.raw_format) if known else PayloadFormat.NONE, raw)]
     )
     payload = outcome if isinstance(outcome, bytes) else None  # what cannot be cleaned is not kept
-    return _Clean(content, payload, content.raw_blob)
+    return _Clean(content, document, payload, content.raw_blob)
 
 
-def _clean_document(content: ReportContent) -> Document:
+def _clean_document(content: ReportContent, keys: KeyRing) -> Document:
     try:
-        document = document_of(content)
+        document = document_of(content, keys)
+    except ContentErased:
+        raise
     except UnreadablePack:
         return Document({})
     crash = document.crash
@@ -119,12 +136,15 @@ def _clean_document(content: ReportContent) -> Document:
     )
 
 
-def _write(item: _Clean) -> str:
+def _write(item: _Clean, key: DataKey) -> str:
     """Store one; the key of a blob that nobody names any more, or nothing."""
     content, row = item.content, item.content.report
+    content.document = sealed_document(content.pk, item.document, key)
+    content.envelope = content.crash = content.grouping = None
     content.raw, content.raw_blob, content.raw_bytes = None, "", 0
+    content.is_sealed = True
     if item.payload is not None:
-        content.raw, content.raw_blob = keep_raw(row, item.payload)
+        content.raw, content.raw_blob = keep_raw(row, item.payload, key)
         content.raw_bytes = len(item.payload)
     content.scrubber_version = SCRUBBER_VERSION
     content.save()

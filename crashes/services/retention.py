@@ -18,6 +18,7 @@ from crashes.services.forgetting import Forgotten, forget_reports
 from devices.identity import parse_keys
 from devices.selectors.audit import audit_head
 from devices.services.audit import forget_old_looks
+from devices.services.data_keys import forget_old_keys
 from devices.services.erasure import forget_old_erasures
 from devices.services.retention import (
     forget_dead_links,
@@ -42,6 +43,7 @@ GROWING_TABLES = (
     "crashes_issuedevice",
     "devices_advicegiven",
     "devices_vitalsample",
+    "devices_datakey",
 )
 
 
@@ -65,6 +67,7 @@ def forget_expired(*, now: datetime) -> Expired:
     ClientLoss.objects.filter(day__lt=limit.date()).delete()
     forget_old_advice(before=limit)
     samples = forget_old_samples(before=limit)
+    forget_old_keys(before=limit)
     expired = Expired(reports=forgotten.counts["reports"], samples=samples)
     if expired.reports or expired.samples:
         logger.info("expired: %d reports, %d samples", expired.reports, expired.samples)

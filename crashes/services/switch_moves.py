@@ -25,11 +25,12 @@ from crashes.models import (
     StackVariant,
 )
 from crashes.models.report import COUNTED
-from crashes.packing import UnreadablePack, pack_document
-from crashes.selectors.contents import FIELDS, document_of
+from crashes.packing import UnreadablePack
+from crashes.selectors.contents import FIELDS, document_of, keys_of_contents
 from crashes.services.grouping import Occurrence, Placer, repeat_receipt
 from crashes.services.places import change_decisions, find_apart, tree_of
 from crashes.services.report_moves import PlacedReport, load_reports, move_reports
+from crashes.services.sealing import document_like
 from crashes.services.settling import targets_of
 from uxp_diag.db import update_rows
 
@@ -158,9 +159,10 @@ def _grouped_now(
     """Reports that came after the replay join what it has left, as new ones do."""
     mechanism = MECHANISMS[proposal.mechanism]
     places = []
+    keys = keys_of_contents(contents[row.pk] for row in rows)
     for row in rows:
         try:
-            crash = document_of(contents[row.pk]).crash
+            crash = document_of(contents[row.pk], keys).crash
         except UnreadablePack:
             crash = None
         if crash is not None:
@@ -198,15 +200,17 @@ def _followers(proposal: GroupingProposal, leads: Mapping[int | None, int]) -> l
 def _keep_receipts(contents: Mapping[int, ReportContent], stacks: Mapping[int, _Stack]) -> None:
     """What is kept of a report says why it is where it is now."""
     changed = []
+    keys = keys_of_contents(contents.values())
     for pk, content in contents.items():
         if pk not in stacks:
             continue
         try:
-            document = document_of(content)
+            document = document_of(content, keys)
         except UnreadablePack:
             continue
         document = replace(document, grouping=stacks[pk].receipt_for(pk))
-        changed.append(ReportContent(report_id=pk, document=pack_document(document)))
+        again = document_like(content.document, pk, document, keys)
+        changed.append(ReportContent(report_id=pk, document=again))
     update_rows(changed, ("document", "envelope", "crash", "grouping"))
 
 

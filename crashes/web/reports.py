@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from django.http import FileResponse, HttpResponse
+from django.http import FileResponse, Http404, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -32,6 +32,7 @@ from crashes.web.receipts import receipt_view
 from crashes.web.stacks import lay_out
 from crashes.web.words import failure_advice
 from devices.audit import Action
+from devices.sealing import BrokenSeal
 from devices.services.audit import record_look
 from devices.web.access import StaffRequest, needs
 from uxp_diag.roles import Scope
@@ -88,7 +89,10 @@ def raw_payload(request: StaffRequest, report_id: uuid.UUID) -> HttpResponse:
     _record_raw(request, report)
     payload = open_raw_payload(viewer=request.viewer, report_pk=report.pk)
     with payload.stream as stream:
-        data = stream.read(_SHOWN_BYTES + 1)
+        try:
+            data = stream.read(_SHOWN_BYTES + 1)
+        except BrokenSeal:
+            raise Http404("The payload is damaged.") from None
     context = {
         "report": report,
         "payload": payload,

@@ -4,6 +4,7 @@ from devices.models.access import ApiToken, DeviceToken, IngestKey, Membership, 
 from devices.models.advice import AdviceGiven
 from devices.models.audit import AuditEntry
 from devices.models.consent import ConsentEntry
+from devices.models.data_key import DataKey
 from devices.models.device import Device, IdentityLink
 from devices.models.erasure import ErasedToken, Erasure
 from devices.models.loss import AgentLoss
@@ -16,6 +17,7 @@ __all__ = [
     "AppVitalCell",
     "AuditEntry",
     "ConsentEntry",
+    "DataKey",
     "Device",
     "DeviceToken",
     "ErasedToken",

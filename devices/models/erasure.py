@@ -8,7 +8,7 @@ class Erasure(models.Model):
 
     The number is random and is the owner's only handle. `device_id` is known until the work is
     done, then it is forgotten. `stores` is what was found, by store; the receipt is what the owner
-    gets.
+    gets. `destroyed_keys` are the fingerprints of the data keys that went with the request.
     """
 
     class Reason(models.TextChoices):
@@ -32,6 +32,7 @@ class Erasure(models.Model):
     requested_at = models.DateTimeField()
     leased_until = models.DateTimeField(null=True)
     stores = models.JSONField(default=dict)
+    destroyed_keys = models.JSONField(null=True)
     finished_at = models.DateTimeField(null=True)
     receipt = models.JSONField(null=True)
 

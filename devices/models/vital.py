@@ -4,7 +4,11 @@ from django.db import models
 
 
 class VitalSample(models.Model):
-    """One interval of one device. `content` is zstd-compressed JSON of what was measured."""
+    """One interval of one device.
+
+    `content` is zstd-compressed JSON of what was measured, sealed with the device's key, unless
+    `is_sealed` says that it is from before there were keys.
+    """
 
     program_id = models.BigIntegerField()
     device_id = models.UUIDField()
@@ -19,6 +23,7 @@ class VitalSample(models.Model):
     mnc = models.CharField(max_length=3, blank=True)
     content = models.BinaryField()
     scrubber_version = models.PositiveSmallIntegerField(default=0, db_default=0)
+    is_sealed = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         constraints = [
@@ -27,6 +32,9 @@ class VitalSample(models.Model):
             ),
         ]
         indexes = [
+            models.Index(
+                fields=["id"], name="sample_unsealed", condition=models.Q(is_sealed=False)
+            ),
             models.Index(fields=["program_id", "received_at"], name="sample_recent"),
             models.Index(fields=["interval_end"], name="sample_age"),
         ]

@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db.models import Count, Exists, Q
 
 from devices.models import AdviceGiven, Device, VitalSample
-from devices.selectors.vital_samples import content_of_row
+from devices.selectors.vital_samples import with_contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,10 @@ def phone_of(row: Device) -> Phone:
 def newest_sample(phone: Phone) -> NewestSample | None:
     """What a phone told last of what it runs."""
     rows = VitalSample.objects.filter(program_id=phone.program_id, device_id=phone.id)
-    row = rows.order_by("-interval_end").first()
-    if row is None:
+    newest = list(with_contents(rows.order_by("-interval_end")[:1]))
+    if not newest:
         return None
-    content = content_of_row(row) or {}  # of a damaged one
+    row, content = newest[0][0], newest[0][1] or {}  # of a damaged one
     apps = (*content.get("installed", ()), *content.get("apps", ()))
     return NewestSample(
         row.interval_end,

@@ -10,7 +10,7 @@ import msgspec
 import zstandard
 
 from devices.models import AppVitalCell, VitalSample
-from devices.selectors.vital_samples import content_of_row
+from devices.selectors.vital_samples import with_contents
 from devices.selectors.vital_series import LEAST_DEVICES
 from devices.vitals.amounts import Amounts
 from devices.vitals.catalog import APP_VITALS
@@ -62,8 +62,7 @@ def _use_of(
     taken: dict[tuple[str, int], float] = defaultdict(float)
     newest: dict[str, int] = {}
     hours = 0.0
-    for row in rows:
-        content = content_of_row(row)
+    for row, content in with_contents(rows):
         if content is None:
             continue
         hours += (row.interval_end - row.interval_start).total_seconds() / 3600

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from devices.models import AdviceGiven, ConsentEntry, Device, DeviceToken, VitalSample
-from devices.selectors.vital_samples import content_of_row
+from devices.selectors.vital_samples import with_contents
 
 
 def export_device(device_id: uuid.UUID) -> dict[str, Any] | None:
@@ -65,8 +65,7 @@ def export_advice(device_id: uuid.UUID) -> Iterator[dict[str, Any]]:
 def export_samples(device_id: uuid.UUID, *, program_id: int) -> Iterator[dict[str, Any]]:
     """The samples of vitals, oldest first; of one that is damaged only the columns, and that."""
     rows = VitalSample.objects.filter(program_id=program_id, device_id=device_id)
-    for row in rows.order_by("pk").iterator(chunk_size=200):
-        content = content_of_row(row)
+    for row, content in with_contents(rows.order_by("pk").iterator(chunk_size=200)):
         yield {
             "sample_id": str(row.sample_id),
             "received_at": row.received_at.isoformat(),

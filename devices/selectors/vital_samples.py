@@ -2,10 +2,10 @@
 
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 import msgspec
@@ -13,14 +13,19 @@ import zstandard
 from django.db.models import QuerySet
 
 from devices.models import VitalSample
+from devices.sealing import BrokenSeal
+from devices.sealing.values import is_sealed, key_of, open_value
+from devices.selectors.data_keys import KeyDestroyed, KeyRing
 from devices.vitals.day import DeviceDay, day_of
+
+logger = logging.getLogger(__name__)
 
 MOST_SAMPLES = 500_000
 """Read at once. Of a larger fleet a part of the devices is read, always the same ones."""
 
 _MAX_CONTENT_BYTES = 64 << 20
+_AT_ONCE = 1_000
 _decoder = msgspec.json.Decoder(dict[str, Any])
-logger = logging.getLogger(__name__)
 
 
 def samples_of_days(program_id: int, first: date, last: date) -> QuerySet[VitalSample]:
@@ -34,14 +39,39 @@ def samples_of_days(program_id: int, first: date, last: date) -> QuerySet[VitalS
     return rows.order_by("device_id", "interval_end", "sample_id")
 
 
-def content_of_row(row: VitalSample) -> dict[str, Any] | None:
-    """What was measured; None for a row that is damaged, and the log says which."""
+def sample_place(row: VitalSample) -> str:
+    """What the content of a sample is bound to."""
+    return f"devices.VitalSample/{row.program_id}/{row.device_id}/{row.sample_id}"
+
+
+def with_contents(
+    rows: Iterable[VitalSample],
+) -> Iterator[tuple[VitalSample, dict[str, Any] | None]]:
+    """Samples with what was measured; None for one that is erased, or damaged: the log says which."""
+    found = iter(rows)
+    while some := list(islice(found, _AT_ONCE)):
+        keys = KeyRing(row.content for row in some)
+        for row in some:
+            yield row, _content_of(row, keys)
+
+
+def _content_of(row: VitalSample, keys: KeyRing) -> dict[str, Any] | None:
+    packed = bytes(row.content)
     try:
-        packed = zstandard.decompress(bytes(row.content), _MAX_CONTENT_BYTES)
-        return _decoder.decode(packed)
-    except (zstandard.ZstdError, msgspec.MsgspecError, UnicodeDecodeError):
+        if is_sealed(packed):
+            packed = open_value(packed, keys.key(key_of(packed)), about=sample_place(row))
+        return _decoder.decode(zstandard.decompress(packed, _MAX_CONTENT_BYTES))
+    except KeyDestroyed:
+        return None
+    except (BrokenSeal, zstandard.ZstdError, msgspec.MsgspecError, UnicodeDecodeError):
         logger.warning("what is kept of sample %d is damaged", row.pk)
         return None
+
+
+def list_contents() -> Iterator[tuple[int, bytes]]:
+    """Number and content of every sample, for the scan that looks whether one names anybody."""
+    rows = VitalSample.objects.order_by("pk").iterator(chunk_size=_AT_ONCE)
+    return ((row.pk, msgspec.json.encode(content or {})) for row, content in with_contents(rows))
 
 
 def hours_of(row: VitalSample) -> float:
@@ -92,11 +122,12 @@ def list_device_days(
 
 
 def _device_days(samples: Iterator[VitalSample]) -> Iterator[DeviceDayRow]:
-    by_day = groupby(samples, key=lambda row: (row.device_id, day_of(row.interval_end)))
+    by_day = groupby(
+        with_contents(samples), key=lambda one: (one[0].device_id, day_of(one[0].interval_end))
+    )
     for (device_id, day), rows in by_day:
         facts, read = DeviceDay(), []
-        for row in rows:
-            content = content_of_row(row)
+        for row, content in rows:
             if content is not None:
                 facts.add(content, hours=hours_of(row))
                 read.append(row)

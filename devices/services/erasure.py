@@ -24,6 +24,7 @@ from devices.models import (
     VitalSample,
 )
 from devices.receipts import hash_of, sign
+from devices.services.data_keys import destroy_keys
 from devices.vitals.day import day_of
 from uxp_diag.db import lock_name
 
@@ -86,7 +87,10 @@ def request_erasure(device_id: uuid.UUID, *, reason: Erasure.Reason, now: dateti
 
 
 def open_erasure(device: Device, *, reason: Erasure.Reason, now: datetime) -> uuid.UUID:
-    """Write the work down. A stronger reason or a later moment widens one that is still waiting."""
+    """Destroy the device's key, and write the rest of the work down.
+
+    A stronger reason or a later moment widens one that is still waiting. The device's row is locked.
+    """
     waiting = Erasure.objects.filter(device_id=device.pk, state=Erasure.State.REQUESTED).first()
     if waiting is None:
         waiting = Erasure(pk=uuid.uuid4(), program_id=device.program_id, device_id=device.pk)
@@ -94,6 +98,7 @@ def open_erasure(device: Device, *, reason: Erasure.Reason, now: datetime) -> uu
     elif reason in _ENDS_ENROLLMENT:
         waiting.reason = reason
     waiting.requested_at = now
+    waiting.destroyed_keys = [*(waiting.destroyed_keys or []), *destroy_keys(device.pk)]
     waiting.save()
     return waiting.pk
 
@@ -185,6 +190,7 @@ def finish_erasure(
         return False
     if row.reason in _ENDS_ENROLLMENT:
         Device.objects.filter(pk=erasure.device_id).delete()
+        destroy_keys(erasure.device_id)  # nobody makes one any more, but let it be certain
     last = Erasure.objects.filter(state=Erasure.State.DONE).order_by("-finished_at", "-pk").first()
     moment = now  # of each a different one: the chain has an order
     if last is not None and last.finished_at is not None:
@@ -195,12 +201,13 @@ def finish_erasure(
         "requested_at": row.requested_at.isoformat(),
         "finished_at": now.isoformat(),
         "stores": {name: dict(counts) for name, counts in stores.items()},
+        "destroyed_keys": row.destroyed_keys or [],
         "software": SOFTWARE,
         "previous": None if last is None or last.receipt is None else hash_of(last.receipt),
     }
     row.receipt = sign(content, key)
     row.state, row.finished_at, row.device_id = Erasure.State.DONE, moment, None
-    row.stores, row.leased_until = {}, None
+    row.stores, row.leased_until, row.destroyed_keys = {}, None, None
     row.save()
     return True
 

@@ -15,7 +15,7 @@ import zstandard
 from django.db import transaction
 
 from devices.models import AppVitalCell, VitalCell, VitalMark
-from devices.selectors.vital_samples import content_of_row, hours_of, samples_of_days
+from devices.selectors.vital_samples import hours_of, samples_of_days, with_contents
 from devices.vitals.amounts import Amounts, read_all
 from devices.vitals.catalog import APP_VITALS, DEVICE_VITALS
 from devices.vitals.day import DeviceDay
@@ -66,12 +66,11 @@ def _make_cells(program_id: int, day: date) -> tuple[list[VitalCell], list[AppVi
     cells: dict[tuple[str, str, str], _Cell] = {}
     app_cells: dict[tuple[str, int], _Cell] = {}
     for _, samples in groupby(
-        samples_of_days(program_id, day, day).iterator(chunk_size=1_000),
-        key=lambda row: row.device_id,
+        with_contents(samples_of_days(program_id, day, day).iterator(chunk_size=1_000)),
+        key=lambda one: one[0].device_id,
     ):
         parts: dict[tuple[str, str, str], DeviceDay] = {}
-        for row in samples:
-            content = content_of_row(row)
+        for row, content in samples:
             if content is None:
                 continue
             place = (row.model, row.os_build, row.mcc)

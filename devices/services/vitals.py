@@ -12,8 +12,10 @@ from django.db.models import QuerySet
 
 from devices.models import VitalMark, VitalSample
 from devices.scrubbing import SCRUBBER_VERSION, scrub_struct, scrub_value, scrub_values
-from devices.selectors.vital_samples import content_of_row
+from devices.sealing.values import seal
+from devices.selectors.vital_samples import sample_place, with_contents
 from devices.services.consent import hold_consent
+from devices.services.data_keys import Origin, keys_for
 from devices.vitals.day import day_of
 from devices.vitals.sample import Sample, content_of
 from uxp_diag.db import insert_new
@@ -48,6 +50,8 @@ def accept_samples(
         with transaction.atomic():
             held = hold_consent(frozenset({device_id}), since=now)
             if not held.covers(device_id, received_at=now):
+                return [SampleStatus.CONSENT_WITHDRAWN] * len(samples)
+            if len(_seal(rows)) < len(rows):  # a withdrawal after which nothing is kept
                 return [SampleStatus.CONSENT_WITHDRAWN] * len(samples)
             inserted = insert_new(
                 rows,
@@ -94,6 +98,41 @@ def _row(
     )
 
 
+def _seal(rows: Sequence[VitalSample]) -> list[VitalSample]:
+    """Seal the contents of samples; those that could be. The others' data is being erased."""
+    keys = keys_for({_origin(row) for row in rows})
+    sealed = []
+    for row in rows:
+        key = keys.get(_origin(row))
+        if key is not None:
+            row.content = seal(bytes(row.content), key, about=sample_place(row))
+            row.is_sealed = True
+            sealed.append(row)
+    return sealed
+
+
+def _origin(row: VitalSample) -> Origin:
+    return Origin(row.program_id, row.device_id, row.received_at)
+
+
+def seal_samples(*, limit: int) -> int:
+    """Seal up to `limit` samples that are from before there were keys, oldest first; how many."""
+    with transaction.atomic():
+        rows = list(_unsealed().select_for_update(skip_locked=True).order_by("pk")[:limit])
+        sealed = _seal(rows)
+        VitalSample.objects.bulk_update(sealed, ["content", "is_sealed"])
+    return len(sealed)
+
+
+def count_unsealed_samples() -> int:
+    """How many samples are not sealed yet."""
+    return _unsealed().count()
+
+
+def _unsealed() -> QuerySet[VitalSample]:
+    return VitalSample.objects.filter(is_sealed=False)
+
+
 def count_unscrubbed_samples() -> int:
     """How many samples are behind the rules of today."""
     return _unscrubbed().count()
@@ -102,12 +141,17 @@ def count_unscrubbed_samples() -> int:
 def rescrub_samples(*, limit: int) -> int:
     """Bring up to `limit` samples to the rules of today, oldest first; how many there were."""
     with transaction.atomic():
-        rows = list(_unscrubbed().select_for_update(skip_locked=True).order_by("pk")[:limit])
+        found = list(_unscrubbed().select_for_update(skip_locked=True).order_by("pk")[:limit])
+        rows = []
+        for row, content in with_contents(found):
+            clean = {} if content is None else scrub_values(content)  # damage cannot be cleaned
+            row.content = zstandard.compress(msgspec.json.encode(clean))
+            rows.append(row)
+        rows = _seal(rows)
+        # What is being erased is left to the erasure, and does not come again meanwhile.
+        going = {row.pk for row in found} - {row.pk for row in rows}
+        VitalSample.objects.filter(pk__in=going).update(scrubber_version=SCRUBBER_VERSION)
         for row in rows:
-            document = content_of_row(row)
-            clean = {} if document is None else scrub_values(document)  # damage cannot be cleaned
-            if clean is not document:
-                row.content = zstandard.compress(msgspec.json.encode(clean))
             for name in ("model", "os_version", "os_build"):
                 setattr(row, name, scrub_value(name, getattr(row, name)))
             row.scrubber_version = SCRUBBER_VERSION
@@ -117,9 +161,9 @@ def rescrub_samples(*, limit: int) -> int:
                 (row.program_id, day_of(row.interval_end)): row.received_at for row in rows
             }.items()
         )
-        fields = ["content", "model", "os_version", "os_build", "scrubber_version"]
+        fields = ["content", "is_sealed", "model", "os_version", "os_build", "scrubber_version"]
         VitalSample.objects.bulk_update(rows, fields)
-    return len(rows)
+    return len(found)
 
 
 def _unscrubbed() -> QuerySet[VitalSample]:

@@ -15,7 +15,7 @@ from uxp_diag.celery import app as celery_app
 
 SECRETS = {
     "POSTGRES_PASSWORD", "SECRET_KEY", "UXP_IDENTITY_KEYS", "UXP_RECEIPT_KEY",
-    "UXP_SPOOL_PUBLIC_KEY", "UXP_SPOOL_KEYS",
+    "UXP_SEALING_KEYS", "UXP_SPOOL_PUBLIC_KEY", "UXP_SPOOL_KEYS",
 }  # fmt: skip
 
 

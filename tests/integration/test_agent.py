@@ -14,7 +14,7 @@ from crashes.management.agent.delivery import PIECE_BYTES
 from crashes.management.agent.disk_queue import DiskQueue
 from crashes.management.client import UploadClient
 from crashes.models import Attachment, ClientLoss, Issue, Report, ReportContent
-from crashes.services.blobs import blobs
+from crashes.selectors.sealed import read_blob
 from devices.models import Device, DeviceToken
 from tests.integration.conftest import IMEI, enrollment
 from tests.integration.test_pipeline import STACK, work
@@ -138,7 +138,7 @@ def test_an_upload_that_was_cut_in_the_middle_of_a_piece_is_resumed(
     assert again.lines[-1]["attachments"] == 1
     assert seen[:2] == [0, PIECE_BYTES // 2]
     kept = Attachment.objects.get()
-    assert blobs().get(kept.blob, max_bytes=len(LARGE)) == LARGE.encode()
+    assert read_blob(kept.blob, max_bytes=len(LARGE)) == LARGE.encode()
     assert Report.objects.get().state == "done"
 
 

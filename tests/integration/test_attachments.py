@@ -11,6 +11,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from crashes.models import Attachment, Issue, Report, ReportContent
+from crashes.selectors.sealed import read_blob
 from crashes.services.attachments import AWAITED_FOR, FORGOTTEN_AFTER
 from crashes.services.blobs import blobs
 from crashes.services.reconciling import reconcile
@@ -86,7 +87,7 @@ def test_what_is_announced_is_wanted_until_it_is_here(send, put, device_token):
     }  # fmt: skip
     assert (again["status"], again["want"]) == ("duplicate", [sha256(b"other")])
     kept = Attachment.objects.get(sha256=sha256(FILE))
-    assert blobs().get(kept.blob, max_bytes=len(FILE)) == FILE
+    assert read_blob(kept.blob, max_bytes=len(FILE)) == FILE
 
 
 def test_a_batch_says_what_it_wants_line_by_line(send, device_token):

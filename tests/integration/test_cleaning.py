@@ -12,8 +12,8 @@ from django.core.management import call_command
 from crashes.formats.cleaning import Cleaner
 from crashes.intake.report import decode_report, payload_bytes
 from crashes.models import Issue, Report, ReportContent, StackVariant
-from crashes.packing import Document, pack_document, pack_payload, unpack
-from crashes.selectors.contents import document_of
+from crashes.packing import Document, pack_document, pack_payload
+from crashes.selectors.contents import document_of, raw_of
 from crashes.services.acceptance import Upload, accept_reports
 from crashes.services.cleaning import clean_all
 from crashes.services.processing import lease_reports, process_reports
@@ -22,8 +22,9 @@ from crashes.services.spooled import read_file, spool
 from crashes.stack import PayloadFormat
 from devices.models import VitalSample
 from devices.scrubbing import SCRUBBER_VERSION
+from devices.selectors.vital_samples import with_contents
 from devices.services.vitals import count_unscrubbed_samples, rescrub_samples
-from tests.factories import NOW, make_crash
+from tests.factories import NOW, make_crash, make_device, make_program
 
 pytestmark = pytest.mark.django_db
 
@@ -58,7 +59,7 @@ def everything():
         *StackVariant.objects.values(),
     ]
     for content in ReportContent.objects.all():
-        rows += [document_of(content), unpack(bytes(content.raw or b"")) if content.raw else b""]
+        rows += [document_of(content), raw_of(content, max_bytes=1 << 20)]
     return str(rows)
 
 
@@ -98,7 +99,7 @@ def test_a_payload_that_no_parser_takes_is_clean_in_quarantine():
 
     report = Report.objects.get()
     assert report.state == Report.State.QUARANTINED
-    assert unpack(bytes(report.content.raw or b"")) == b"{ imei=<imei>, <email>"
+    assert raw_of(report.content, max_bytes=1000) == b"{ imei=<imei>, <email>"
 
 
 def test_a_payload_that_cannot_be_cleaned_is_not_kept():
@@ -187,31 +188,34 @@ def test_memory_and_open_files_of_a_tombstone_are_cut():
 
 
 def test_samples_name_people_no_more():
+    device = make_device(make_program())
     VitalSample.objects.create(
-        program_id=1, device_id=uuid.uuid4(), sample_id=uuid.uuid4(), received_at=NOW,
+        program_id=1, device_id=device.pk, sample_id=uuid.uuid4(), received_at=NOW,
         interval_start=NOW, interval_end=NOW, model=MAIL,
         content=zstandard.compress(msgspec.json.encode({"apps": [{"package": MAIL}]})),
     )  # fmt: skip
 
     assert rescrub_samples(limit=5) == 1
 
-    sample = VitalSample.objects.get()
+    ((sample, content),) = with_contents(VitalSample.objects.all())
     assert (sample.model, count_unscrubbed_samples()) == ("<email>", 0)
-    assert zstandard.decompress(sample.content) == b'{"apps":[{"package":"<email>"}]}'
+    assert content == {"apps": [{"package": "<email>"}]}
 
 
 def test_a_damaged_sample_is_emptied_and_holds_up_no_other():
+    device = make_device(make_program())
     for content in (
         b"damaged",
         zstandard.compress(b'{"apps":[{"package":"' + MAIL.encode() + b'"}]}'),
     ):
         VitalSample.objects.create(
-            program_id=1, device_id=uuid.uuid4(), sample_id=uuid.uuid4(), received_at=NOW,
+            program_id=1, device_id=device.pk, sample_id=uuid.uuid4(), received_at=NOW,
             interval_start=NOW, interval_end=NOW, content=content,
         )  # fmt: skip
 
     assert rescrub_samples(limit=5) == 2
 
-    first, second = VitalSample.objects.order_by("pk")
-    assert zstandard.decompress(first.content) == b"{}"
-    assert zstandard.decompress(second.content) == b'{"apps":[{"package":"<email>"}]}'
+    samples = VitalSample.objects.order_by("pk")
+    assert [content for _, content in with_contents(samples)] == [
+        {}, {"apps": [{"package": "<email>"}]},
+    ]  # fmt: skip

@@ -21,10 +21,14 @@ import pytest
 
 from crashes.formats.jobs import clean_job
 from crashes.packing import unpack
+from crashes.selectors.sealed import raw_place
+from devices.sealing.keys import parse_master_keys
+from devices.sealing.values import key_of, open_value
 from tests.journeys.platform import Platform
 
 pytestmark = pytest.mark.own_servers
 
+MASTER_KEYS = parse_master_keys("1:only-for-tests-" + "0" * 32)
 RECORDED_KEY = "0123456789abcdef0123456789abcdef"
 SPOKEN = ("acra-", "curl", "sentry-")
 KEPT_ITEMS = {"event", "attachment", "client_report"}
@@ -173,13 +177,20 @@ class Replay:
 
     def raw(self, report_id):
         """The payload as it was stored."""
-        ((raw, blob),) = self.rows(
-            "SELECT c.raw, c.raw_blob FROM crashes_reportcontent c"
+        ((pk, raw, blob),) = self.rows(
+            "SELECT r.id, c.raw, c.raw_blob FROM crashes_reportcontent c"
             " JOIN crashes_report r ON r.id = c.report_id WHERE r.report_id = ?",
             uuid.UUID(str(report_id)).hex,
         )
-        packed = (self.platform.folder / "blobs" / blob).read_bytes() if blob else raw
-        return unpack(packed)
+        assert not blob
+        rows = self.rows("SELECT id, master_key, wrapped FROM devices_datakey")
+        keys = {
+            uuid.UUID(key_id): MASTER_KEYS.unwrap(
+                wrapped, key_id=uuid.UUID(key_id), master_key=master_key
+            )
+            for key_id, master_key, wrapped in rows
+        }
+        return unpack(open_value(raw, keys[key_of(raw)], about=raw_place(pk)))
 
 
 def chunked(body, size=1000):

@@ -25,6 +25,7 @@ from crashes.services.blobs import blobs, payload_key
 from crashes.services.cleaning import clean_all
 from crashes.services.erasing import erase_waiting
 from crashes.services.reconciling import reconcile
+from crashes.services.sealing import put_blob
 from crashes.services.spooled import spool
 from devices.models import Device, Erasure, VitalSample
 from devices.services.erasure import request_erasure
@@ -72,17 +73,14 @@ def test_a_piece_that_comes_after_the_erasure_is_not_kept(announced, erase):
 
 def test_a_file_that_is_finished_during_the_erasure_is_not_kept(announced, erase, monkeypatch):
     attachments.append(announced, [LOG], start=0)
-    store = blobs()
-    put_file = store.put_file
 
-    def put_late(key, source):
-        put_file(key, source)
-        whole = store.path(key).read_bytes()
+    def put_late(key, pieces, data_key):
+        put_blob(key, pieces, data_key)
+        whole = blobs().path(key).read_bytes()
         erase()
-        store.path(key).write_bytes(whole)
+        blobs().path(key).write_bytes(whole)
 
-    monkeypatch.setattr(store, "put_file", put_late)
-    monkeypatch.setattr(attachments, "blobs", lambda: store)
+    monkeypatch.setattr(attachments, "put_blob", put_late)
 
     with pytest.raises(attachments.ConsentGone):
         attachments.finish(announced)
@@ -292,7 +290,7 @@ def wait_for_a_waiting_lock():
 
 def test_a_payload_of_a_worker_that_died_before_its_commit_goes(two_reports):
     _, leased = two_reports
-    blobs().put(payload_key(leased.pk), b"secret")
+    blobs().put(payload_key(leased.pk), [b"secret"])
 
     request_erasure(leased.device_id, reason=Erasure.Reason.REQUEST, now=timezone.now())
     erase_waiting(now=timezone.now())

@@ -15,7 +15,7 @@ from django.utils import timezone
 from crashes.intake.report import decode_report, payload_bytes
 from crashes.intake.spool_record import encode_record
 from crashes.models import Issue, IssueTally, Report, ReportContent
-from crashes.packing import unpack
+from crashes.selectors.contents import raw_of
 from crashes.services import acceptance, cleaning, reading, sandboxes
 from crashes.services.acceptance import Acceptance, Upload, accept_reports, adopt_spool_file
 from crashes.services.loading import MAX_LEASES
@@ -394,6 +394,6 @@ def test_what_one_visit_to_the_sandbox_is_not_enough_for_takes_two(monkeypatch):
 
     assert {report.state for report in Report.objects.all()} == {Report.State.DONE}
     assert all(
-        b"<imei>" in unpack(bytes(content.raw or b""), max_bytes=1 << 20)
+        b"<imei>" in (raw_of(content, max_bytes=1 << 20) or b"")
         for content in ReportContent.objects.all()
     )

@@ -5,7 +5,9 @@ import random
 import uuid
 from datetime import timedelta
 
+import msgspec
 import pytest
+import zstandard
 from django.utils import timezone
 
 from crashes.models import Release, VerdictOverride, VerdictSnapshot
@@ -20,6 +22,7 @@ from crashes.services.releasing import (
 from crashes.services.verdicts import Verdict
 from devices.identity import luhn_digit
 from devices.models import Program, VitalCell, VitalSample
+from devices.selectors.vital_samples import with_contents
 from devices.services.rollups import roll_up_one_day
 from tests.factories import make_api_token, make_program, make_user, make_viewer
 from tests.integration.conftest import enrollment
@@ -126,8 +129,9 @@ def test_a_build_that_drains_more_is_halted_with_the_reason_in_words(halted):
 
 def test_a_snapshot_can_be_judged_again_and_a_release_is_daily_and_on_request(halted):
     snapshot = halted["V3.270"].snapshot
-    later = VitalSample.objects.all()[0]
+    ((later, content),) = with_contents(VitalSample.objects.all()[:1])
     later.pk, later.sample_id = None, uuid.uuid4()
+    later.content, later.is_sealed = zstandard.compress(msgspec.json.encode(content)), False
     later.received_at = snapshot.made_at + timedelta(seconds=1)
     later.save()
 

@@ -169,7 +169,7 @@ def test_a_raw_payload_is_read_from_the_row_or_from_its_blob(program):
     make_content(inline, raw=b"small")
     store = BlobStore(settings.BLOB_DIR)
     key = store.new_key("payloads")
-    store.put(key, b"large" * 1000)
+    store.put(key, [zstandard.compress(b"large" * 1000)])
     make_content(apart, raw_blob=key, raw_bytes=5000)
 
     with open_raw_payload(viewer=viewer, report_pk=inline.pk).stream as stream:

@@ -174,6 +174,7 @@ def test_a_production_web_server_cannot_open_what_it_wrote(three, settings, as_w
         "PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "uxp_diag.settings",
         "DATABASE_URL": "postgresql://u:p@127.0.0.1/none", "SECRET_KEY": "x" * 50,
         "UXP_IDENTITY_KEYS": "1:" + "y" * 32, "UXP_RECEIPT_KEY": "z" * 32,
+        "UXP_SEALING_KEYS": "1:" + "w" * 32,
         "UXP_DATA_DIR": str(settings.DATA_DIR),
         "UXP_SPOOL_PUBLIC_KEY": settings.SPOOL_PUBLIC_KEY,
     }  # fmt: skip

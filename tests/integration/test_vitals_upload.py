@@ -4,12 +4,11 @@ import json
 import uuid
 from datetime import timedelta
 
-import msgspec
 import pytest
-import zstandard
 from django.utils import timezone
 
 from devices.models import VitalSample
+from devices.selectors.vital_samples import with_contents
 
 pytestmark = pytest.mark.django_db
 
@@ -46,8 +45,8 @@ def test_samples_are_kept_once_and_unknown_keys_are_not(send, device_token):
         "accepted", "duplicate", "accepted",
     ]  # fmt: skip
     assert again.json()["results"] == [{"sample_id": two["sample_id"], "status": "duplicate"}]
-    row = VitalSample.objects.get(sample_id=one["sample_id"])
-    content = msgspec.json.decode(zstandard.decompress(row.content))
+    ((row, content),) = with_contents(VitalSample.objects.filter(sample_id=one["sample_id"]))
+    assert content
     assert (row.os_build, row.mcc, row.model) == ("V3.420", "244", "Nokia G42 5G")
     assert content["battery"] == {
         "screen_on_drain_pct": 6.1, "screen_on_s": 2400, "temperature_max_c": 38.2,

@@ -55,7 +55,7 @@ class Platform:
     def env(self):
         ours = {
             "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "UXP_IDENTITY_KEYS", "UXP_RECEIPT_KEY",
-            "UXP_SPOOL_KEYS", "UXP_SPOOL_PUBLIC_KEY",
+            "UXP_SEALING_KEYS", "UXP_SPOOL_KEYS", "UXP_SPOOL_PUBLIC_KEY",
         }  # fmt: skip
         kept = {
             name: value
@@ -68,6 +68,7 @@ class Platform:
             "SECRET_KEY": "only-for-tests-" + "0" * 50,
             "UXP_IDENTITY_KEYS": "1:only-for-tests-" + "0" * 32,
             "UXP_RECEIPT_KEY": "only-for-tests-" + "0" * 32,
+            "UXP_SEALING_KEYS": "1:only-for-tests-" + "0" * 32,
             "UXP_SPOOL_KEYS": "1:" + "0a" * 32,
             "UXP_LOG_LEVEL": "WARNING",
             "UXP_RECOVERY_SECONDS": "6",

@@ -33,6 +33,7 @@ POSTGRES_PASSWORD=$(random 24)
 SECRET_KEY=$(random 40)
 UXP_IDENTITY_KEYS=1:$(random 32)
 UXP_RECEIPT_KEY=$(random 32)
+UXP_SEALING_KEYS=1:$(random 32)
 
 # The web server seals uploads to the public half; only workers get the other one, which opens them.
 UXP_SPOOL_PUBLIC_KEY=1:$spool_public

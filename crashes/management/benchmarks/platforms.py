@@ -218,6 +218,7 @@ def production(terms: Terms, corpus: Corpus) -> Iterator[Platform]:
             "SECRET_KEY": uuid4().hex * 2,
             "UXP_IDENTITY_KEYS": f"1:{uuid4().hex}",
             "UXP_RECEIPT_KEY": uuid4().hex,
+            "UXP_SEALING_KEYS": f"1:{uuid4().hex}",
             "UXP_SPOOL_KEYS": f"1:{uuid4().hex * 2}",
         }
         celery = python(

@@ -3,7 +3,7 @@
 import gzip
 import itertools
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from django.apps import apps
 from django.conf import settings
 from django.db import connection
 
-from crashes.management.canaries.values import needles
+from crashes.management.canaries.values import CLEAR_TEXT, needles
 from crashes.packing import UnreadablePack, unpack
+from crashes.selectors.opened import list_opened
 
 _ZSTD, _GZIP = b"\x28\xb5\x2f\xfd", b"\x1f\x8b"
 _MOST = 512 << 20
@@ -32,12 +33,22 @@ class Leak:
 
 
 def scan(paths: list[Path]) -> Iterator[Leak]:
-    """Leaks in files and folders, in every table of the database, and in Redis."""
+    """Leaks in files and folders, in every table of the database, and in Redis.
+
+    What is sealed is looked at twice: as it lies there, where no word of a payload may be, and
+    opened, where nothing may name a person.
+    """
     looked_for = needles()
     for place, data in _everything(paths):
-        for kind, form, needle in looked_for:
-            if needle in data:
-                yield Leak(kind, form, place)
+        yield from _found(looked_for, place, data)
+        if any(text in data for text in CLEAR_TEXT):
+            yield Leak("text of a payload", "clear", place)
+    for place, data in list_opened():
+        yield from _found(looked_for, place, data)
+
+
+def _found(looked_for: Sequence[tuple[str, str, bytes]], place: str, data: bytes) -> Iterator[Leak]:
+    return (Leak(kind, form, place) for kind, form, needle in looked_for if needle in data)
 
 
 def _everything(paths: list[Path]) -> Iterator[tuple[str, bytes]]:

@@ -50,6 +50,9 @@ NAMED = {
 SHAPED = tuple(VALUES[name] for name in ("imei", "iccid", "phone", "mac", "email", "ipv4", "ipv6"))
 """Those that are known without any word."""
 
+CLEAR_TEXT = (b"hAcc=12", b"ENOENT", b"Account {name=", b"GET https://api.example.com")
+"""Words of the payloads that name nobody. They may be kept, but nowhere in clear."""
+
 _DIGITS = frozenset({"imei", "imsi", "iccid"})
 
 

@@ -25,10 +25,11 @@ from crashes.services.reconciling import reconcile
 from crashes.services.regrouping import list_awaited, regroup_waiting
 from crashes.services.releasing import judge_due
 from crashes.services.retention import forget_due
+from crashes.services.seal_stored import seal_some
 from crashes.services.standings import end_mutes
 from crashes.services.switch_moves import list_unfinished, move_batch
 from crashes.services.symbol_tables import list_unprepared, prepare_debug_file
-from crashes.tasks import BATCH
+from crashes.tasks import BATCH, SEALED_AT_ONCE
 from devices.services.rollups import roll_up_one_day
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 _SHORTEST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 0.5
 _JUDGE_SECONDS = 20.0
+_SEALED_IN_A_ROW = 10
 _FORGET_SECONDS = 24 * 3600.0
 
 
@@ -71,6 +73,7 @@ class Command(BaseCommand):
                 _attempt(_reconcile)
                 _attempt(_end_mutes)
                 _attempt(_settle_advice)
+                _attempt(_seal)
                 next_reconcile = time.monotonic() + settings.RECOVERY_SECONDS
             if time.monotonic() >= next_collection:
                 _attempt(_collect)
@@ -126,6 +129,12 @@ def _end_mutes() -> None:
 
 def _settle_advice() -> None:
     settle_advice(now=timezone.now())
+
+
+def _seal() -> None:
+    for _ in range(_SEALED_IN_A_ROW):
+        if not seal_some(limit=SEALED_AT_ONCE):
+            return
 
 
 def _collect() -> None:

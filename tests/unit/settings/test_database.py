@@ -27,6 +27,7 @@ def run(code, tmp_path, **environment):
     production = {
         "SECRET_KEY": "x" * 50, "UXP_IDENTITY_KEYS": "1:" + "y" * 32,
         "UXP_RECEIPT_KEY": "z" * 32,
+        "UXP_SEALING_KEYS": "1:" + "w" * 32,
         "UXP_SPOOL_PUBLIC_KEY": "1:" + "0a" * 32,
         "UXP_DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "uxp_diag.settings",
         "UXP_ALLOWED_OUTGOING_HOSTS": "db.example",

@@ -16,6 +16,7 @@ def start(tmp_path, **environment):
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     production = {
         "SECRET_KEY": "x" * 50, "UXP_IDENTITY_KEYS": "1:" + "y" * 32, "UXP_RECEIPT_KEY": "z" * 32,
+        "UXP_SEALING_KEYS": "1:" + "w" * 32,
         "UXP_SPOOL_PUBLIC_KEY": "1:" + "0a" * 32,
         "UXP_DATA_DIR": str(tmp_path), "DATABASE_URL": "postgresql://u:p@postgres/uxp",
     }  # fmt: skip
