@@ -101,7 +101,7 @@ app.autodiscover_tasks()
 @celeryd_after_setup.connect
 def _need_spool_keys(instance: Any, **_: Any) -> None:
     """A worker of reports that cannot open the spool does not start."""
-    if "reports" not in instance.app.amqp.queues:
+    if "reports" not in instance.app.amqp.queues.consume_from:
         return
     try:
         settings.READ_SPOOL_KEYS()

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import redis
@@ -32,6 +33,9 @@ def test_planted_values_reach_no_disk_and_planted_leaks_are_found(running):
     assert {400, 404} <= set(sent["statuses"])
     assert max(sent["statuses"]) < 500
     running.wait_until(lambda: is_settled(running, token), "all reports are settled")
+    environment = Path(f"/proc/{running.processes['web'].pid}/environ").read_bytes().split(b"\0")
+    assert b"UXP_SPOOL_KEYS=" in environment  # the web server cannot open what it wrote
+    assert any(item.startswith(b"UXP_SPOOL_PUBLIC_KEY=1:") for item in environment)
     leaks, summary = scan(running)
     assert [tuple(leak.values()) for leak in leaks] == []
     assert summary["values"] == 14
