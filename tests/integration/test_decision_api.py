@@ -71,7 +71,7 @@ def test_a_split_says_what_it_means_in_one_of_three_ways(fleet, post, how):
     report = Report.objects.select_related("variant").latest("pk")
     selection = {
         "query": "model:*X30",
-        "fingerprints": [f"v1:{StackVariant.objects.latest('pk').exact_key}"],
+        "fingerprints": [f"v2:{StackVariant.objects.latest('pk').exact_key}"],
         "report_ids": [str(report.report_id)],
     }[how]
 
@@ -88,7 +88,7 @@ def test_a_split_says_what_it_means_in_one_of_three_ways(fleet, post, how):
         ({}, 400),
         ({"query": "is:open"}, 400),
         ({"query": "model:x", "report_ids": []}, 409),
-        ({"fingerprints": ["v1:00"]}, 404),
+        ({"fingerprints": ["v2:00"]}, 404),
         ({"report_ids": ["00000000-0000-4000-8000-000000000000"]}, 404),
         ({"report_ids": ["x"]}, 400),
     ],
@@ -200,7 +200,7 @@ def test_why_here_shows_score_frames_mechanism_and_next_best(fleet):
     assert "frames aligned with the nearest stack" in page
     assert "com.example.a.A.run0" in page
     receipt = get_grouping_receipts(report.report_id)[0]["receipt"]
-    assert receipt["mechanism"] == "v1"
+    assert receipt["mechanism"] == "v2"
     assert receipt["aligned"][0][2].startswith("com.example.a")
     assert receipt["score"] >= receipt["threshold"]
 

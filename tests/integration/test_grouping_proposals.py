@@ -5,15 +5,17 @@ import json
 from collections import defaultdict
 from dataclasses import replace
 from hashlib import sha256
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
 from crashes.grouping import mechanisms
-from crashes.grouping.mechanisms import v1
+from crashes.grouping.mechanisms import v2
 from crashes.models import (
     GroupingProposal,
     Issue,
@@ -35,10 +37,12 @@ from crashes.selectors.replaying import replay
 from crashes.services import processing
 from crashes.services.decisions import keep_apart, move_report
 from crashes.services.digesting import digest
+from crashes.services.mechanisms import mechanisms_of, switch_mechanism
 from crashes.services.processing import lease_reports, process_reports
 from crashes.services.proposing import write_proposal
 from crashes.services.switch_moves import move_batch
 from crashes.services.switching import ImpossibleSwitch, start_applying
+from tests.factories import make_program
 from tests.integration.pages.reading import client_for
 from tests.integration.test_decisions import NOW, START, Fleet
 from uxp_diag.roles import Role
@@ -47,25 +51,25 @@ pytestmark = pytest.mark.django_db
 
 
 def mechanism(name, *, key, joins):
-    """A whole mechanism made of v1: its own keys over what `key` keeps, joining or not."""
+    """A whole mechanism made of v2: its own keys over what `key` keeps, joining or not."""
 
     def prepare(crash, *, package):
-        item = v1.prepare(crash, package=package)
+        item = v2.prepare(crash, package=package)
         text = "\n".join((name, item.scope, *key(item)))
         return replace(item, mechanism=name, exact_key=sha256(text.encode()).hexdigest())
 
     def best_match(item, candidates, stats):
-        return v1.best_match(item, candidates if joins else [], stats)
+        return v2.best_match(item, candidates if joins else [], stats)
 
     return SimpleNamespace(
-        NAME=name, THRESHOLD=v1.THRESHOLD, LINK=v1.LINK, prepare=prepare,
-        index_terms=v1.index_terms, score=v1.score, best_match=best_match,
+        NAME=name, THRESHOLD=v2.THRESHOLD, LINK=v2.LINK, prepare=prepare,
+        index_terms=v2.index_terms, score=v2.score, best_match=best_match,
     )  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
-    """Three mechanisms beside v1: one parts what is alike, one joins more, one does both."""
+    """Three mechanisms beside v2: one parts what is alike, one joins more, one does both."""
     for one in (
         mechanism("strict", key=lambda item: item.tokens, joins=False),
         mechanism("loose", key=lambda item: (item.exception_type,), joins=True),
@@ -79,7 +83,7 @@ def across(monkeypatch):
     """A mechanism that looks across packages, so that whole issues join: by the step alone."""
 
     def prepare(crash, *, package):
-        item = v1.prepare(crash, package=package)
+        item = v2.prepare(crash, package=package)
         text = f"across {item.tokens[3].rpartition('.')[2]}"
         key = sha256(text.encode()).hexdigest()
         return replace(item, mechanism="across", scope="all", exact_key=key)
@@ -149,7 +153,7 @@ def send_all(fleet, names="a b a1 c a2 b1 a b2 c1 a1 d d2 e1"):
     process_reports(lease_reports(limit=50, now=NOW), now=NOW)
 
 
-@pytest.mark.parametrize("name", ["strict", "loose", "mixed", "across", "v1"])
+@pytest.mark.parametrize("name", ["strict", "loose", "mixed", "across", "v2"])
 def test_what_is_applied_is_what_the_shadow_said(fleet, across, name):
     send_all(fleet)
     expected = shadow(fleet, name)
@@ -180,10 +184,10 @@ def test_the_old_mechanism_applied_again_brings_its_groups_back(fleet, across, n
     assert issues() != before
     send_all(fleet, "a f")
 
-    apply(fleet, "v1")
+    apply(fleet, "v2")
 
-    assert issues() == shadow(fleet, "v1")
-    assert ProgramMechanism.objects.get().mechanism == "v1"
+    assert issues() == shadow(fleet, "v2")
+    assert ProgramMechanism.objects.get().mechanism == "v2"
 
 
 def test_links_to_issues_that_were_joined_lead_on(fleet, across):
@@ -231,7 +235,7 @@ def test_splits_hold(fleet, how):
 
     apply(fleet, "loose")
     assert issues() == before
-    apply(fleet, "v1")
+    apply(fleet, "v2")
     assert issues() == before
     fleet.undo(decision)
     check_sums()
@@ -280,8 +284,8 @@ def test_a_report_that_was_digested_before_the_switch_is_prepared_again(fleet, m
     proposal = propose(fleet, "strict")
     really = digest
 
-    def digest_slowly(loaded, *, now):
-        digested = really(loaded, now=now)
+    def digest_slowly(loaded, *, now, parsed):
+        digested = really(loaded, now=now, parsed=parsed)
         start_applying(proposal.pk, by=fleet.by, now=NOW)  # while the report is on its way
         return digested
 
@@ -371,3 +375,21 @@ def test_who_may_not_triage_applies_nothing(fleet):
     assert client_for(Role.VIEWER, fleet.program).post(url).status_code == 403
     assert client_for(Role.TRIAGER, Fleet().program).post(url).status_code == 404
     assert GroupingProposal.objects.get().state == "ready"
+
+
+def test_programs_with_stacks_of_v1_keep_it_when_v2_comes(fleet):
+    fleet.send("a")
+    StackVariant.objects.update(mechanism="v1")
+    chosen, empty = make_program(), make_program()
+    StackVariant.objects.create(
+        program_id=chosen.pk, mechanism="v1", scope="s", exact_key="k",
+        issue=Issue.objects.get(), content={}, decision={}, created_at=NOW,
+    )  # fmt: skip
+    switch_mechanism(chosen.pk, "loose", by_name="Ada", now=NOW)
+
+    import_module("crashes.migrations.0024_keep_mechanism_v1").keep(apps, None)
+
+    found = mechanisms_of([fleet.program.pk, chosen.pk, empty.pk])
+    assert found[fleet.program.pk].NAME == "v1"
+    assert found[chosen.pk].NAME == "loose"
+    assert found[empty.pk].NAME == mechanisms.CURRENT

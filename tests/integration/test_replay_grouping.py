@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from crashes.grouping import mechanisms
-from crashes.grouping.mechanisms import v1
+from crashes.grouping.mechanisms import v2
 from crashes.models import Report
 from crashes.selectors.replaying import list_changes, replay
 from tests.integration.test_decisions import START, Fleet, everything
@@ -22,10 +22,10 @@ def strict(monkeypatch):
     """A mechanism that knows equal stacks only: everything alike falls apart."""
 
     def best_match(item, candidates, stats):
-        return v1.best_match(item, [], stats)
+        return v2.best_match(item, [], stats)
 
     names = ("prepare", "index_terms", "score", "THRESHOLD", "LINK")
-    parts = {name: getattr(v1, name) for name in names}
+    parts = {name: getattr(v2, name) for name in names}
     other = SimpleNamespace(**parts, NAME="strict", best_match=best_match)
     registered = dict(mechanisms.MECHANISMS) | {"strict": other}
     for module in ("selectors.replaying", "management.commands.replay_grouping"):
@@ -46,10 +46,10 @@ def test_the_frozen_mechanism_replays_to_what_is_there():
         fleet.send(name)
     before = everything()
 
-    (summary,) = run(fleet, "v1")
+    (summary,) = run(fleet, "v2")
 
     assert summary == {
-        "change": "summary", "mechanism": "v1",
+        "change": "summary", "mechanism": "v2",
         "reports": 6, "groups": 3, "joins": 0, "splits": 0,
     }  # fmt: skip
     assert everything() == before
@@ -74,7 +74,7 @@ def test_what_people_merged_is_no_change():
     kept, gone = fleet.send("a"), fleet.send("b")
     fleet.merge(kept, gone)
 
-    replayed = list(replay(fleet.program.pk, mechanism="v1", since=START))
+    replayed = list(replay(fleet.program.pk, mechanism="v2", since=START))
     changes = list_changes(replayed)
     as_one = list_changes([replace(one, group="1") for one in replayed])
 

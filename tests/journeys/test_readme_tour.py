@@ -90,4 +90,4 @@ def test_the_tour_leads_from_a_tombstone_to_an_issue(
     assert '"status":"accepted"' in result.stdout
     assert '"state": "done"' in result.stdout
     assert '"signal": "SIGSEGV"' in result.stdout
-    assert '"mechanism": "v1"' in result.stdout
+    assert '"mechanism": "v2"' in result.stdout

@@ -8,7 +8,7 @@ group, copy the newest module, change the copy, register it here, let it run in 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from crashes.grouping.mechanisms import v1
+from crashes.grouping.mechanisms import v1, v2
 from crashes.grouping.values import Candidate, Decision, FrameStats, GroupingInput, Match
 from crashes.stack import Crash
 
@@ -35,5 +35,5 @@ class Mechanism(Protocol):
         """Which candidate a crash joins, if any."""
 
 
-MECHANISMS: Mapping[str, Mechanism] = {v1.NAME: v1}
-CURRENT = "v1"
+MECHANISMS: Mapping[str, Mechanism] = {v1.NAME: v1, v2.NAME: v2}
+CURRENT = "v2"

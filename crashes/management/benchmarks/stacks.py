@@ -18,7 +18,7 @@ from random import Random
 from typing import Any, TypeAlias, TypeVar
 
 from crashes.grouping.engine import Grouper
-from crashes.grouping.mechanisms import v1
+from crashes.grouping.mechanisms import v2
 from crashes.grouping.records import prepare_record
 from crashes.grouping.values import GroupingInput
 
@@ -81,7 +81,7 @@ def prepare_stack(number: int) -> GroupingInput:
     own = tokens[:_OWN_FRAMES]
     return replace(
         alike,
-        exact_key=v1.exact_key(f"managed/{alike.scope}", alike.exception_type, own),
+        exact_key=v2.exact_key(f"managed/{alike.scope}", alike.exception_type, own),
         signature="",
         tokens=tokens,
         homes=tuple(token.rpartition(".")[0] for token in tokens),

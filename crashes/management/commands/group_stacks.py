@@ -1,8 +1,9 @@
 """Group a file of stacks, as the platform would group the reports they came from.
 
 Reads records in their given order, starts cold, compares only within the same corpus and app, and
-writes one line per record: {"id", "group", "score", "ranked"}. Needs no database. The answers are
-written at the end, because a late crash may link two groups that began apart.
+writes one line per record: {"id", "group", "score", "ranked"}. Needs no database. A late crash may
+link two groups that began apart, so answers wait in a temporary file until all records were read;
+what stays in memory is the index, some five kilobytes a stack that was new.
 """
 
 import gzip
@@ -12,6 +13,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, TextIO
 
 from django.core.management.base import BaseCommand, CommandError
@@ -37,14 +39,19 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Group every record, then write the answers."""
         grouper = Grouper()
-        try:
-            with _reading(options["input"]) as lines:
-                found = list(_assigned(grouper, lines))
-        except (OSError, MalformedRecord, ValueError) as problem:
-            raise CommandError(str(problem)) from problem
-        with _writing(options["output"]) as output:
-            for assignment in found:
-                output.write(json.dumps(_answer(assignment, grouper)) + "\n")
+        with TemporaryFile("w+", encoding="utf-8") as waiting:
+            try:
+                with _reading(options["input"]) as lines:
+                    for assignment in _assigned(grouper, lines):
+                        waiting.write(json.dumps(_answer(assignment)) + "\n")
+            except (OSError, MalformedRecord, ValueError) as problem:
+                raise CommandError(str(problem)) from problem
+            waiting.seek(0)
+            with _writing(options["output"]) as output:
+                for line in waiting:
+                    answer = json.loads(line)
+                    answer["group"] = grouper.root_of(answer["group"])
+                    output.write(json.dumps(answer) + "\n")
 
 
 def _reading(path: str) -> AbstractContextManager[TextIO]:
@@ -72,10 +79,10 @@ def _assigned(grouper: Grouper, lines: Iterable[str]) -> Iterator[Assignment]:
             raise MalformedRecord(f"line {number}: {problem}") from problem
 
 
-def _answer(assignment: Assignment, grouper: Grouper) -> dict[str, Any]:
+def _answer(assignment: Assignment) -> dict[str, Any]:
     return {
         "id": assignment.id,
-        "group": grouper.root_of(assignment.group),
+        "group": assignment.group,
         "score": round(assignment.score, 6),
         "ranked": list(assignment.ranked[:MOST_RANKED]),
     }

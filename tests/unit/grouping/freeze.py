@@ -1,6 +1,6 @@
 """Writes what a mechanism says of the golden crashes: once, when it is released.
 
-    python -m tests.unit.grouping.freeze v1
+    python -m tests.unit.grouping.freeze v2
 
 Afterwards the file stays as it is; a mechanism in the field that gives other keys loses its issues.
 """

@@ -6,7 +6,7 @@ import pytest
 
 from crashes.grouping import evidence
 from crashes.grouping.engine import Grouper
-from crashes.grouping.mechanisms import v1
+from crashes.grouping.mechanisms import v2
 from crashes.stack import Crash, CrashKind, LockWait, Thread
 from tests.unit.grouping.builders import java_frames
 
@@ -53,7 +53,7 @@ def culprit(crash):
 def groups(*crashes):
     grouper = Grouper()
     found = [
-        grouper.assign(str(number), v1.prepare(crash, package=None))
+        grouper.assign(str(number), v2.prepare(crash, package=None))
         for number, crash in enumerate(crashes)
     ]
     return [grouper.root_of(assignment.group) for assignment in found]
@@ -120,7 +120,7 @@ def test_nobody_is_blamed_for_a_call_that_is_not_surely_his(others):
 def test_the_signature_names_the_culprit():
     crash = anr(thread(1, *CALL), serving(*SERVING))
 
-    signature = v1.prepare(crash, package=None).signature
+    signature = v2.prepare(crash, package=None).signature
 
     assert signature == "ANR (input) in Feed.play, binder peer at Focus.await"
 

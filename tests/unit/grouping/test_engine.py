@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from crashes.grouping.engine import Grouper
-from crashes.grouping.mechanisms import v1
+from crashes.grouping.mechanisms import v2, v2_score
 from crashes.grouping.records import MalformedRecord, prepare_record, to_crash
 from crashes.stack import CrashKind
 from tests.unit.grouping.builders import java_crash
@@ -52,7 +52,7 @@ def test_one_cause_falls_together_in_any_order(case):
 
 
 def item(*functions):
-    return v1.prepare(java_crash(*functions), package=None)
+    return v2.prepare(java_crash(*functions), package=None)
 
 
 def test_a_group_carries_the_id_of_the_crash_that_opened_it():
@@ -64,7 +64,7 @@ def test_a_group_carries_the_id_of_the_crash_that_opened_it():
     assert (first.group, again.group) == ("a", "a")
     assert (first.score, first.ranked) == (-1.0, ())
     assert again.ranked == ("a",)
-    assert again.score == pytest.approx(1.0 - v1.BRIEF / 2)
+    assert again.score == pytest.approx(1.0 - v2_score.BRIEF / 2)
 
 
 def test_a_crash_between_two_groups_links_them_to_the_older():
@@ -90,8 +90,8 @@ def test_the_same_stream_gives_the_same_groups():
 def test_other_programs_are_never_joined():
     grouper = Grouper()
     crash = java_crash("com.example.A.run")
-    one = grouper.assign("1", v1.prepare(crash, package="com.one"))
-    two = grouper.assign("2", v1.prepare(crash, package="com.two"))
+    one = grouper.assign("1", v2.prepare(crash, package="com.one"))
+    two = grouper.assign("2", v2.prepare(crash, package="com.two"))
 
     assert one.group != two.group
 

@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import tracemalloc
 from collections import Counter
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -64,6 +66,51 @@ def test_a_bad_line_is_named_by_its_number(tmp_path, line):
 
     with pytest.raises(CommandError, match="line 2"):
         call_command("group_stacks", input=str(source), output=str(tmp_path / "y.jsonl"))
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "no frames": {"frames": []},
+    "frames are missing": {"frames": None},
+    "unknown frames": {"frames": [{"f": "??", "m": "libgame.so"}, {"f": "??"}, {"f": None}, {}]},
+    "deep recursion": {"frames": [{"f": f"eat_{at % 7}", "p": "a/b.c"} for at in range(1000)]},
+    "other scripts": {"frames": [{"f": "\u05d2.\u4e2d\u6587.\U0001f680", "p": "\u4e2d.java"}]},
+    "half a pair": {
+        "frames": [{"f": "a.\ud800.b", "p": "A.java"}],
+        "msg": "\udfff",
+        "exc": "\ud800",
+    },
+    "odd values": {"frames": [{"f": 7, "m": 8, "p": 9, "l": "x", "o": {}, "i": "y"}], "msg": 5},
+    "long names": {"frames": [{"f": "ns::" + "<" * 5000 + "f(" * 5000}], "msg": "m" * 100_000},
+    "causes": {"frames": [{"f": "a.B.c", "p": "B.java"}], "causes": [{"exc": "x.Y"}, {}]},
+    "a class and no file": {"frames": [{"f": "a.B.c"}], "exc": "java.lang.IllegalStateException"},
+    "kernel": {"app": "linux", "frames": [{"f": "__arm64_sys_read+0x1c/0x30"}], "exc": ""},
+    "no type": {"exc": None, "frames": [{"f": "f"}]},
+}
+
+
+def test_odd_records_get_a_group_each_and_repeats_of_them_the_same(tmp_path):
+    records = [{**record(name, "a.B.c"), "id": name, **parts} for name, parts in ODD.items()]
+    again = [{**line, "id": f"{line['id']} again"} for line in records]
+
+    answers = {answer["id"]: answer["group"] for answer in grouped(tmp_path, [*records, *again])}
+
+    assert len(answers) == 2 * len(ODD)
+    assert all(answers[name] == answers[f"{name} again"] for name in ODD)
+
+
+def test_answers_wait_on_disk_and_not_in_memory(tmp_path):
+    records = [record(number, f"a.B.c{number % 5}") for number in range(4000)]
+    source = tmp_path / "x.jsonl"
+    source.write_text("".join(json.dumps(line) + "\n" for line in records), encoding="utf-8")
+    call_command("group_stacks", input=str(source), output=str(tmp_path / "warm.jsonl"))
+
+    tracemalloc.start()
+    call_command("group_stacks", input=str(source), output=str(tmp_path / "y.jsonl"))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len((tmp_path / "y.jsonl").read_text(encoding="utf-8").splitlines()) == 4000
+    assert peak < 2_000_000  # with their decisions the answers would be 5.8 MB
 
 
 def test_a_missing_file_is_a_clear_error(tmp_path):

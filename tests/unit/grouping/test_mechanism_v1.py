@@ -1,13 +1,10 @@
 """Exact keys, terms, scores and decisions of v1."""
 
-import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from crashes.grouping.mechanisms import CURRENT, MECHANISMS, v1
+from crashes.grouping.mechanisms import v1
 from crashes.grouping.values import Candidate, FrameStats, GroupingInput
 from crashes.stack import Crash, CrashKind, Frame, Thread
 from tests.unit.grouping.builders import anr, java_chain, java_crash, native_crash
@@ -19,148 +16,6 @@ NO_STATS = FrameStats()
 
 def prepared(crash: Crash) -> GroupingInput:
     return v1.prepare(crash, package=None)
-
-
-@st.composite
-def inputs(draw: st.DrawFn) -> GroupingInput:
-    """Any input: own and foreign frames, repeated ones, with or without a message."""
-    frames = draw(
-        st.lists(
-            st.tuples(
-                st.sampled_from("abcdef"), st.sampled_from(["", "H", "file x/k.c"]), st.booleans()
-            ),
-            max_size=12,
-        )
-    )
-    return GroupingInput(
-        mechanism="v1",
-        scope="managed/com.example",
-        signature="x",
-        exact_key=draw(st.text(max_size=4)),
-        exception_type=draw(st.sampled_from(["T", "U"])),
-        tokens=tuple(token for token, _, _ in frames),
-        homes=tuple(home for _, home, _ in frames),
-        in_app=tuple(own for _, _, own in frames),
-        words=tuple(sorted(draw(st.sets(st.integers(0, 6))))),
-        culprit=draw(st.sampled_from(["", "lock held at a", "lock held at b"])),
-        explanation=("line",),
-    )
-
-
-stats = st.builds(
-    FrameStats,
-    total=st.integers(20, 90),
-    frequency=st.dictionaries(st.sampled_from([v1.term(x) for x in "abcdef"]), st.integers(1, 20)),
-)
-
-
-@st.composite
-def noisy_pairs(draw: st.DrawFn) -> tuple[Crash, Crash]:
-    """The same native crash twice: other addresses, pids, times, lines and install paths."""
-    names = draw(st.lists(st.sampled_from(["ns::f()", "ns::g(int)", "abort", None]), max_size=8))
-    return _noisy(draw, names), _noisy(draw, names)
-
-
-def _noisy(draw: st.DrawFn, names: list[str | None]) -> Crash:
-    number = st.integers(0, 2**48)
-    frames = tuple(
-        Frame(
-            index,
-            function=name,
-            module=f"/data/app/~~{draw(number):x}==/com.example/lib/arm64/libgame.so",
-            address=draw(number),
-            line=draw(number),
-            function_offset=draw(number),
-            build_id=f"{draw(number):x}",
-        )
-        for index, name in enumerate(names)
-    )
-    return Crash(
-        kind=CrashKind.NATIVE_CRASH,
-        package="com.example",
-        pid=draw(number),
-        tid=draw(number),
-        timestamp=str(draw(number)),
-        signal="SIGSEGV",
-        fault_addr=draw(number),
-        abort_message=f"object {draw(number):#x} is gone",
-        version_code=draw(number),
-        threads=(Thread(name="t", tid=draw(number), crashing=True, frames=frames),),
-    )
-
-
-@given(noisy_pairs())
-def test_addresses_pids_times_and_lines_change_nothing(pair):
-    one, other = (prepared(crash) for crash in pair)
-
-    assert one == other
-
-
-@given(inputs())
-def test_an_input_survives_its_json_form(item):
-    document = json.loads(json.dumps(item.to_json()))
-
-    assert GroupingInput.from_json(document) == item
-
-
-@given(inputs(), st.integers(1, 2**40))
-def test_a_candidate_survives_its_json_form(item, number):
-    candidate = Candidate(number, item)
-
-    assert Candidate.from_json(json.loads(json.dumps(candidate.to_json()))) == candidate
-
-
-@given(inputs(), inputs(), stats)
-def test_the_score_is_symmetric(left, right, stats):
-    there = v1.score(left, right, stats=stats)
-    back = v1.score(right, left, stats=stats)
-
-    assert there.total == pytest.approx(back.total)
-
-
-@given(inputs(), inputs(), stats)
-def test_nothing_is_more_alike_than_the_same(left, right, stats):
-    if not left.tokens:
-        return
-    self_score = v1.score(left, left, stats=stats).total
-
-    assert self_score + 1e-9 >= v1.score(left, right, stats=stats).total
-
-
-@given(inputs(), inputs(), stats)
-def test_the_parts_add_up_to_the_total(left, right, stats):
-    match = v1.score(left, right, stats=stats)
-
-    assert match.total == pytest.approx(
-        match.frames + match.type + match.message + match.brevity + match.culprit
-    )
-    assert -1.0 - 1e-9 <= match.frames <= 1.0 + 1e-9
-
-
-@given(inputs(), st.lists(inputs(), max_size=24), stats)
-def test_a_decision_is_reproducible_and_sorted(item, others, stats):
-    candidates = [Candidate(number, other) for number, other in enumerate(others)]
-
-    decision = v1.best_match(item, candidates, stats)
-
-    assert decision == v1.best_match(item, candidates, stats)
-    scores = [total for _, total in decision.ranked]
-    assert scores == sorted(scores, reverse=True)
-    assert len(scores) <= v1.GATE
-    assert decision.joined is None or scores[0] >= v1.THRESHOLD
-
-
-@given(inputs())
-def test_index_terms_fit_a_signed_64_bit_column(item):
-    terms = v1.index_terms(item)
-
-    assert len(set(terms)) == len(terms)
-    assert all(-(2**63) <= term < 2**63 for term in terms)
-    assert bool(terms) == any(item.in_app)
-
-
-def test_the_current_mechanism_is_registered_under_its_name():
-    assert MECHANISMS[CURRENT].NAME == CURRENT
 
 
 @pytest.mark.parametrize(

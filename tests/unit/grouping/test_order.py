@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crashes.grouping.engine import Grouper
-from crashes.grouping.mechanisms import v1
+from crashes.grouping.mechanisms import CURRENT, MECHANISMS
 from tests.unit.grouping.builders import java_crash
+
+MECHANISM = MECHANISMS[CURRENT]
 
 
 @st.composite
@@ -21,7 +23,9 @@ def crashes(draw, most=8):
         callers = draw(st.lists(st.sampled_from(["x", "y", "z"]), max_size=4))
         shared = [f"com.example.Shared.{name}" for name in callers]
         raised = draw(st.sampled_from(["a.Broken", "a.Gone"]))
-        found[f"c{number}"] = v1.prepare(java_crash(*own, *shared, raised=raised), package=None)
+        found[f"c{number}"] = MECHANISM.prepare(
+            java_crash(*own, *shared, raised=raised), package=None
+        )
     return found
 
 
@@ -83,13 +87,13 @@ def test_another_order_changes_no_pair_that_is_clear(case):
         tuple(pair)
         for found in (scores, scores_shuffled)
         for pair, score in found.items()
-        if score >= v1.THRESHOLD
+        if score >= MECHANISM.THRESHOLD
     ]
     component = reachable(order, either)
     for one, other in combinations(order, 2):
         pair = frozenset((one, other))
         both = (scores.get(pair, -1.0), scores_shuffled.get(pair, -1.0))
-        if min(both) >= v1.LINK:
+        if min(both) >= MECHANISM.LINK:
             assert groups[one] == groups[other]
             assert groups_shuffled[one] == groups_shuffled[other]
         if other not in component[one]:
@@ -114,7 +118,7 @@ def test_repeats_of_what_was_seen_change_no_group(items, random):
 @given(crashes(), st.permutations(range(16)))
 def test_streams_of_other_programs_do_not_meet(items, mixed):
     other = {
-        f"o{crash_id}": v1.prepare(
+        f"o{crash_id}": MECHANISM.prepare(
             java_crash("com.other.A.run", *item.own_tokens, package="com.other"), package=None
         )
         for crash_id, item in items.items()
