@@ -18,8 +18,9 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
-from django.db.models import F, Q
+from django.db.models import F, Max, Q
 
 from crashes.models import (
     ApartPair,
@@ -37,6 +38,7 @@ from crashes.models import (
 from crashes.models.report import COUNTED, NO_DEVICE
 from crashes.services.counting import Sighting, lock_issues
 from crashes.services.places import find_apart, root_of, tree_of
+from crashes.services.standings import wake_issues
 from crashes.services.variant_index import forget_variants
 from uxp_diag.db import insert_adding
 
@@ -57,9 +59,10 @@ class Move:
         return self.row.issue_id != self.old_issue_id
 
 
-def settle_moves(moves: Sequence[Move]) -> None:
+def settle_moves(moves: Sequence[Move], *, now: datetime) -> None:
     """Move the counts of reports that were written with a new issue, and end emptied issues.
 
+    A resolved issue that gets a report from where the cause should be gone is open again.
     Runs in the transaction that wrote the reports.
     """
     between = [move for move in moves if move.is_between_issues]
@@ -67,10 +70,11 @@ def settle_moves(moves: Sequence[Move]) -> None:
     issues = _locked(touched | {Sighting.of(move.row).issue_id for move in between})
     if between:
         _move_counts(between, issues)
-    _tidy(moves, issues)
+        wake_issues(issues, [Sighting.of(move.row) for move in between], now=now)
+    _tidy(moves, issues, now=now)
 
 
-def withdraw_counts(moves: Sequence[Move]) -> None:
+def withdraw_counts(moves: Sequence[Move], *, now: datetime) -> None:
     """Take back the counts of reports that were written as evidence of others, each counted once.
 
     Their rows say already where they are now, with their leads. Runs in the transaction that
@@ -88,23 +92,27 @@ def withdraw_counts(moves: Sequence[Move]) -> None:
     for issue in issues.values():
         issue.save()
     _remember([move for move in moves if move.is_between_issues])
-    _tidy(moves, issues)
+    _tidy(moves, issues, now=now)
 
 
-def _tidy(moves: Sequence[Move], issues: dict[int, Issue]) -> None:
+def _tidy(moves: Sequence[Move], issues: dict[int, Issue], *, now: datetime) -> None:
     """Drop the stacks that nobody has any more, and end the issues that were emptied."""
     _drop_empty_variants({move.old_variant_id for move in moves})
     for issue_id in sorted({move.old_issue_id for move in moves} & issues.keys()):
         if Report.objects.filter(issue_id=issue_id).exists():
             _name_anew(issues[issue_id], moves)
         else:
-            _end(issue_id)
+            _end(issue_id, now=now)
 
 
-def absorb_issue(*, kept_id: int, gone_id: int) -> None:
-    """Everything of one issue becomes another's, and its id leads there. Counts add up."""
+def absorb_issue(*, kept_id: int, gone_id: int, now: datetime) -> None:
+    """Everything of one issue becomes another's, and its id leads there. Counts add up.
+
+    A closed issue is open again if what it gets says so, as with reports that arrive.
+    """
     issues = _locked({kept_id, gone_id})
     kept, gone = issues[kept_id], issues[gone_id]
+    come = [] if kept.state == Issue.State.OPEN else _latest_of(gone, kept.pk)
     Report.objects.filter(issue=gone).update(issue=kept)
     StackVariant.objects.filter(issue=gone).update(issue=kept)
     TriageEvent.objects.filter(issue=gone).update(issue=kept)
@@ -121,6 +129,27 @@ def absorb_issue(*, kept_id: int, gone_id: int) -> None:
     IssueRedirect.objects.filter(issue=gone).update(issue=kept)
     IssueRedirect.objects.create(old_id=gone.pk, issue=kept)
     gone.delete()
+    wake_issues({kept.pk: kept}, come, now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Latest:
+    """The latest report of one software on one model that comes to an issue."""
+
+    issue_id: int
+    model: str
+    os_build: str
+    version_name: str
+    version_code: int | None
+    occurred_at: datetime
+
+
+def _latest_of(gone: Issue, issue_id: int) -> list[_Latest]:
+    """The latest reports of an issue by software and model, which is all that a resolution asks."""
+    names = ("model", "os_build", "version_name", "version_code")
+    reports = Report.objects.filter(COUNTED, issue=gone).order_by(*names)
+    rows = reports.values_list(*names).annotate(latest=Max("occurred_at"))
+    return [_Latest(issue_id, *row) for row in rows]
 
 
 def _absorb_decisions(kept: Issue, gone: Issue) -> None:
@@ -291,7 +320,7 @@ def _name_anew(issue: Issue, moves: Sequence[Move]) -> None:
         Issue.objects.filter(pk=issue.pk).update(signature=str(newest.content["signature"])[:250])
 
 
-def _end(issue_id: int) -> None:
+def _end(issue_id: int, *, now: datetime) -> None:
     """An issue without reports takes back what became of them, or leads there."""
     tree = tree_of(issue_id)
     rows = IssueMove.objects.filter(old_issue_id=issue_id).order_by("-reports", "new_issue_id")
@@ -303,9 +332,9 @@ def _end(issue_id: int) -> None:
         return
     if len(ways) == 1 and _is_same_under_new_name(ways[0], target):
         Issue.objects.filter(pk=issue_id).update(signature=target.signature, package=target.package)
-        absorb_issue(kept_id=issue_id, gone_id=target.pk)
+        absorb_issue(kept_id=issue_id, gone_id=target.pk, now=now)
     else:
-        absorb_issue(kept_id=target.pk, gone_id=issue_id)
+        absorb_issue(kept_id=target.pk, gone_id=issue_id, now=now)
 
 
 def _is_same_under_new_name(way: IssueMove, target: Issue) -> bool:

@@ -15,6 +15,7 @@ import logging
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Q
@@ -176,7 +177,7 @@ def follow_leads(joins: Joins) -> None:
             row.is_counted_only = lead.is_counted_only
 
 
-def settle_joins(joins: Joins) -> None:
+def settle_joins(joins: Joins, *, now: datetime) -> None:
     """Keep the marks; take the counts of leads that were overtaken. The rows are written."""
     OccurrenceMark.objects.bulk_create(
         _mark_row(joins.rows[pk], mark) for pk, mark in sorted(joins.marks.items())
@@ -195,7 +196,7 @@ def settle_joins(joins: Joins) -> None:
         ReportPin.objects.filter(report=old).update(report=new)
     update_rows([move.row for move in moves], ("evidence_of", "issue", "variant"))
     _mark_as_evidence([move.row.pk for move in moves])
-    withdraw_counts(moves)
+    withdraw_counts(moves, now=now)
 
 
 def _mark_row(row: Report, mark: Mark) -> OccurrenceMark:

@@ -183,7 +183,7 @@ def _store_all(digested: Sequence[Digested], *, now: datetime) -> None:
     _note_needs(items, now=now)
     rows = [item.leased.row for item in items]
     update_rows(rows, _STORED_FIELDS, **_DONE)
-    settle_joins(joins)
+    settle_joins(joins, now=now)
 
 
 def _count(items: Sequence[Digested], *, now: datetime) -> None:

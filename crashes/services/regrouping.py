@@ -174,7 +174,7 @@ def _store_all(digested: Sequence[Digested], debug_file: DebugFile, *, now: date
         lease_id=None, leased_until=None, attempts=1, parser_version=PARSER_VERSION,
     )  # fmt: skip
     carry_evidence(rows)
-    settle_moves([move for move in moves if move.row.variant_id != move.old_variant_id])
+    settle_moves([move for move in moves if move.row.variant_id != move.old_variant_id], now=now)
     pks = [item.leased.row.pk for item in items]
     forget_needs(pks)
     needs: dict[int, Sequence[Need]] = {item.leased.row.pk: item.needs for item in items}

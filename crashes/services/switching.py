@@ -2,11 +2,11 @@
 
     ready --start_applying--> applying --move_batch, again and again--> applied
 
-`start_applying` is one transaction. It gives every proposed stack its home, ends the issues that
-became part of others (their ids lead on), and switches the program; from then on new reports are
-grouped by the new mechanism. `move_batch` moves the stored ones, each batch in a transaction with
-its counts, so whoever dies in between loses nothing and anybody may go on. What came between the
-replay and the switch is grouped on the way.
+`start_applying` first writes the stacks, in bounded steps beside the workers (`proposed_stacks`). Then
+one transaction gives every stack its home, ends the issues that became part of others (their ids lead
+on), and switches the program; from then on new reports are grouped by the new mechanism. `move_batch` moves the stored ones, each batch in a transaction with its
+counts, so whoever dies in between loses nothing and anybody may go on. What came between the replay
+and the switch is grouped on the way.
 
 People's decisions stand: reports walk from their new home along them (`crashes.triage.places`),
 and one that its new home would bring to where somebody said it does not belong is pinned where it
@@ -14,7 +14,7 @@ is.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -24,7 +24,6 @@ from django.db import transaction
 
 from crashes.grouping.mechanisms import MECHANISMS
 from crashes.grouping.proposals import Plan, Standing, plan_homes
-from crashes.grouping.values import GroupingInput
 from crashes.models import (
     ApartPair,
     GroupingProposal,
@@ -34,21 +33,20 @@ from crashes.models import (
     Report,
     SplitVariant,
     StackVariant,
-    TermCount,
     TriageEvent,
-    VariantLikeness,
-    VariantTerm,
 )
 from crashes.models.report import COUNTED
 from crashes.selectors.replaying import roots_of
+from crashes.selectors.standings import STANDING_FIELDS, standing_of
 from crashes.services.issue_moves import absorb_issue
 from crashes.services.mechanisms import switch_mechanism
 from crashes.services.places import change_decisions, find_apart, list_listings, root_of, tree_of
-from crashes.services.variant_index import add_counts, index_terms, scope_hash
+from crashes.services.proposed_stacks import stage_stacks, write_stacks
+from crashes.services.standings import take_standing
+from crashes.triage.transitions import reopen
 from uxp_diag.viewer import Viewer
 
 _CHUNK = 2_000
-_KEPT_ALIKE = 5
 State = GroupingProposal.State
 
 
@@ -64,18 +62,30 @@ class _Seen:
     variants: Counter[int] = field(default_factory=Counter)
 
 
-@transaction.atomic
 def start_applying(proposal_id: int, *, by: Viewer, now: datetime) -> GroupingProposal:
     """Switch the program to the mechanism of a proposal. Raises ImpossibleSwitch."""
-    program_id = GroupingProposal.objects.values_list("program_id", flat=True).get(pk=proposal_id)
-    change_decisions(program_id)
-    proposal = GroupingProposal.objects.select_for_update().get(pk=proposal_id)
+    _check(GroupingProposal.objects.get(pk=proposal_id))
+    stage_stacks(proposal_id, now=now)
+    return _switch(proposal_id, by=by, now=now)
+
+
+def _check(proposal: GroupingProposal) -> None:
+    """Raises ImpossibleSwitch for a proposal that cannot be applied."""
     if proposal.state != State.READY:
         raise ImpossibleSwitch(f"the proposal is {proposal.state}, not ready")
     if proposal.mechanism not in MECHANISMS:
         raise ImpossibleSwitch(f"there is no mechanism {proposal.mechanism}")
-    if GroupingProposal.objects.filter(program_id=program_id, state=State.APPLYING).exists():
+    same = GroupingProposal.objects.filter(program_id=proposal.program_id, state=State.APPLYING)
+    if same.exists():
         raise ImpossibleSwitch("another proposal of the program is being applied")
+
+
+@transaction.atomic
+def _switch(proposal_id: int, *, by: Viewer, now: datetime) -> GroupingProposal:
+    program_id = GroupingProposal.objects.values_list("program_id", flat=True).get(pk=proposal_id)
+    change_decisions(program_id)
+    proposal = GroupingProposal.objects.select_for_update().get(pk=proposal_id)
+    _check(proposal)
     groups = dict(ProposedStack.objects.filter(proposal=proposal).values_list("opened_by", "group"))
     seen, placed = _look(proposal, groups)
     _let_counted_follow(proposal, seen)
@@ -152,93 +162,45 @@ def _give_homes(
     """Every proposed stack is a stack of the mechanism from now on, in the issue of its group."""
     opened: dict[int, int] = {}
     variants: dict[int, int] = {}
-    stacks = ProposedStack.objects.filter(proposal=proposal).order_by("opened_by")
-    for chunk in _chunks(stacks.iterator(chunk_size=_CHUNK)):
-        homes = {}
-        for stack in chunk:
-            if stack.opened_by not in seen:
+    rows = ProposedStack.objects.filter(proposal=proposal).order_by("opened_by")
+    light = rows.values_list("opened_by", "group", "content__exact_key")
+    for chunk in _chunks(light.iterator(chunk_size=_CHUNK)):
+        homes, keys = {}, {}
+        for opened_by, group, key in chunk:
+            if opened_by not in seen:
                 continue  # its reports are gone
-            home = seen[stack.opened_by].homes.most_common(1)[0][0]
-            issue_id = plan.homes[home, str(stack.group)]
+            home = seen[opened_by].homes.most_common(1)[0][0]
+            issue_id = plan.homes[home, str(group)]
             if issue_id is None:
-                if stack.group not in opened:
-                    opened[stack.group] = _open_issue(proposal, stack, home, by=by, now=now)
-                issue_id = opened[stack.group]
-            homes[stack.opened_by] = issue_id
-        _keep_stacks(
-            proposal, [one for one in chunk if one.opened_by in homes], homes, variants, now
-        )
+                if group not in opened:
+                    opened[group] = _open_issue(proposal, opened_by, home, by=by, now=now)
+                issue_id = opened[group]
+            homes[opened_by], keys[key] = issue_id, opened_by
+        _settle_stacks(proposal, homes, keys, variants, now)
     _list_in_splits(seen, variants)
 
 
-def _keep_stacks(
+def _settle_stacks(
     proposal: GroupingProposal,
-    stacks: Sequence[ProposedStack],
     homes: Mapping[int, int],
+    keys: Mapping[str, int],
     variants: dict[int, int],
     now: datetime,
 ) -> None:
-    """Write a chunk of stacks; `variants` learns the number of each."""
-    mine = StackVariant.objects.filter(program_id=proposal.program_id, mechanism=proposal.mechanism)
-    keys = {one.content["exact_key"]: one for one in stacks}
-    known = {one.exact_key: one for one in mine.filter(exact_key__in=keys)}
-    for key, variant in known.items():
-        variant.issue_id = homes[keys[key].opened_by]
-        variants[keys[key].opened_by] = variant.pk
-    StackVariant.objects.bulk_update(known.values(), ["issue"], batch_size=200)
-    terms, counts = [], Counter[tuple[int, int]]()
-    likenesses: list[VariantLikeness] = []
-    for key, stack in keys.items():
-        if key in known:
-            continue
-        item = GroupingInput.from_json(stack.content)
-        variant = StackVariant.objects.create(
-            program_id=proposal.program_id,
-            mechanism=item.mechanism,
-            scope=item.scope,
-            exact_key=key,
-            issue_id=homes[stack.opened_by],
-            content=stack.content,
-            decision=_receipt(stack.decision, variants),
-            created_at=now,
-        )
-        variants[stack.opened_by] = variant.pk
-        likenesses += _alike(variant.pk, stack.decision, variants)
-        scope = scope_hash(proposal.program_id, item.mechanism, item.scope)
-        found = index_terms(item)
-        terms += [VariantTerm(scope_hash=scope, term=term, variant=variant) for term in found]
-        counts.update((scope, term) for term in (*found, TermCount.TOTAL))
-    VariantTerm.objects.bulk_create(terms, batch_size=_CHUNK)
-    add_counts(counts)
-    VariantLikeness.objects.bulk_create(likenesses)
-
-
-def _receipt(decision: Mapping[str, Any], variants: Mapping[int, int]) -> dict[str, Any]:
-    """The receipt of a stack, with the numbers of stacks where the proposal has reports."""
-    receipt = {key: value for key, value in decision.items() if key != "scores"}
-    for key in ("best", "next_best"):
-        pair = receipt.get(key)
-        receipt[key] = [variants[pair[0]], pair[1]] if pair and pair[0] in variants else None
-    for key in ("similar_variants", "linked_variants"):
-        receipt[key] = [variants[one] for one in receipt[key] if one in variants]
-    receipt["joined_variant"] = variants.get(receipt["joined_variant"])
-    return receipt
-
-
-def _alike(
-    variant_id: int, decision: Mapping[str, Any], variants: Mapping[int, int]
-) -> Iterator[VariantLikeness]:
-    scores = dict(decision["scores"])
-    strong = decision["linked_variants"]
-    weak = [one for one in decision["similar_variants"] if one not in strong]
-    for opened_by in [*strong, *weak][:_KEPT_ALIKE]:
-        if opened_by in variants:
-            yield VariantLikeness(
-                variant_id=variant_id,
-                other_id=variants[opened_by],
-                score=scores[opened_by],
-                is_strong=opened_by in strong,
-            )
+    """Give the stacks of a chunk their homes; the few that are not there yet are written."""
+    known = StackVariant.objects.filter(
+        program_id=proposal.program_id, mechanism=proposal.mechanism, exact_key__in=keys
+    )
+    by_home: dict[int, list[int]] = defaultdict(list)
+    for pk, key, home_id in known.values_list("pk", "exact_key", "issue_id"):
+        variants[keys[key]] = pk
+        if home_id != homes[keys[key]]:
+            by_home[homes[keys[key]]].append(pk)
+    for issue_id, pks in by_home.items():
+        StackVariant.objects.filter(pk__in=pks).update(issue_id=issue_id)
+    missing = [opened_by for opened_by in homes if opened_by not in variants]
+    stacks = ProposedStack.objects.filter(proposal=proposal, opened_by__in=missing)
+    write_stacks(proposal, stacks.order_by("opened_by"), homes, variants, now)
 
 
 def _list_in_splits(seen: Mapping[int, _Seen], variants: Mapping[int, int]) -> None:
@@ -262,13 +224,14 @@ def _list_in_splits(seen: Mapping[int, _Seen], variants: Mapping[int, int]) -> N
 
 
 def _open_issue(
-    proposal: GroupingProposal, stack: ProposedStack, home_id: int, *, by: Viewer, now: datetime
+    proposal: GroupingProposal, opened_by: int, home_id: int, *, by: Viewer, now: datetime
 ) -> int:
     """An issue for a group that no issue goes on as; what people decided about the old holds."""
     old = Issue.objects.get(pk=home_id)
+    stack = ProposedStack.objects.get(proposal=proposal, opened_by=opened_by)
     first = Report.objects.filter(
         COUNTED,
-        pk__in=ProposedReport.objects.filter(proposal=proposal, opened_by=stack.opened_by).values(
+        pk__in=ProposedReport.objects.filter(proposal=proposal, opened_by=opened_by).values(
             "report_pk"
         ),
     ).earliest("pk")
@@ -277,8 +240,8 @@ def _open_issue(
         kind=first.kind,
         signature=stack.content["signature"][:250],
         package=first.package,
-        state=old.state,
         assignee_id=old.assignee_id,
+        **{name: getattr(old, name) for name in STANDING_FIELDS},
         first_seen_at=first.occurred_at,
         last_seen_at=first.occurred_at,
         first_os_build=first.os_build,
@@ -296,9 +259,12 @@ def _end_issues(proposal: GroupingProposal, plan: Plan, *, by: Viewer, now: date
         if one & other or find_apart(one, other):
             continue
         gone = Issue.objects.get(pk=gone_id)
-        if gone.state == Issue.State.OPEN:  # an open issue never disappears into a closed one
-            Issue.objects.filter(pk=kept_id).update(state=Issue.State.OPEN)
-        absorb_issue(kept_id=kept_id, gone_id=gone_id)
+        kept = Issue.objects.get(pk=kept_id)
+        if gone.state == Issue.State.OPEN != kept.state:
+            # an open issue never disappears into a closed one
+            take_standing(kept, reopen(standing_of(kept)))
+            kept.save(update_fields=STANDING_FIELDS)
+        absorb_issue(kept_id=kept_id, gone_id=gone_id, now=now)
         text = f"mechanism {proposal.mechanism} made issue {gone_id} part of it (proposal {proposal.pk})"
         _note(kept_id, "joined", text, by=by, now=now)
 

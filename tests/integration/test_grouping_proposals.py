@@ -34,9 +34,10 @@ from crashes.models import (
 )
 from crashes.selectors.contents import document_of
 from crashes.selectors.replaying import replay
-from crashes.services import processing
+from crashes.services import processing, proposed_stacks
 from crashes.services.decisions import keep_apart, move_report
 from crashes.services.digesting import digest
+from crashes.services.forgetting import Forgotten, forget_reports
 from crashes.services.mechanisms import mechanisms_of, switch_mechanism
 from crashes.services.processing import lease_reports, process_reports
 from crashes.services.proposing import write_proposal
@@ -200,6 +201,31 @@ def test_links_to_issues_that_were_joined_lead_on(fleet, across):
     assert answer.status_code == 200
     assert answer.context["issue"].id == one.pk
     assert "across" in TriageEvent.objects.get(issue=one).text
+
+
+def test_what_a_mechanism_parts_stands_as_the_issue_did(fleet):
+    issue = fleet.send("a", count=2)
+    fleet.send("a1")
+    Issue.objects.filter(pk=issue.pk).update(
+        state="resolved", resolution="build", resolved_in_build="V3.430", resolved_at=NOW
+    )
+
+    apply(fleet, "strict")
+
+    parted = Issue.objects.exclude(pk=issue.pk).get()
+    assert (parted.state, parted.resolution) == ("resolved", "build")
+    assert (parted.resolved_in_build, parted.resolved_at) == ("V3.430", NOW)
+
+
+def test_an_open_issue_leaves_nothing_of_a_mute_where_it_goes(fleet, across):
+    one = fleet.send("a", count=2)
+    fleet.send("b")
+    Issue.objects.filter(pk=one.pk).update(state="muted", muted_until_count=50)
+
+    apply(fleet, "across")
+
+    kept = Issue.objects.get()
+    assert (kept.pk, kept.state, kept.muted_until_count) == (one.pk, "open", None)
 
 
 def test_merges_hold_and_can_be_undone_afterwards(fleet):
@@ -393,3 +419,44 @@ def test_programs_with_stacks_of_v1_keep_it_when_v2_comes(fleet):
     assert found[fleet.program.pk].NAME == "v1"
     assert found[chosen.pk].NAME == "loose"
     assert found[empty.pk].NAME == mechanisms.CURRENT
+
+
+def test_a_proposal_forgets_reports_that_are_erased(fleet):
+    send_all(fleet, "a b a")
+    first, lonely, last = Report.objects.order_by("pk")
+    proposal = propose(fleet, "strict")
+
+    forget_reports(Report.objects.filter(pk__in=[first.pk, lonely.pk]), forgotten=Forgotten())
+
+    assert list(ProposedReport.objects.values_list("report_pk", "opened_by")) == [
+        (last.pk, first.pk)
+    ]
+    assert ProposedStack.objects.get().opened_by == first.pk  # of the last report as well
+    start_applying(proposal.pk, by=fleet.by, now=NOW)
+    while move_batch(proposal.pk, limit=2, now=NOW):
+        pass
+    last.refresh_from_db()
+    assert last.variant is not None
+    assert last.variant.mechanism == "strict"
+
+
+def test_stacks_are_written_before_the_switch_in_steps_and_once(fleet, monkeypatch):
+    send_all(fleet)
+    monkeypatch.setattr(proposed_stacks, "STAGED", 3)
+    proposal = propose(fleet, "strict")
+    stacks = ProposedStack.objects.count()
+
+    assert proposed_stacks.stage_stacks(proposal.pk, now=NOW) == stacks
+    assert proposed_stacks.stage_stacks(proposal.pk, now=NOW) == 0
+    assert StackVariant.objects.filter(mechanism="strict").count() == stacks
+    fleet.send("a")
+    assert Report.objects.filter(variant__mechanism=mechanisms.CURRENT).latest("pk").pk == (
+        Report.objects.latest("pk").pk
+    )
+
+    expected = shadow(fleet, "strict")
+    start_applying(proposal.pk, by=fleet.by, now=NOW)
+    while move_batch(proposal.pk, limit=5, now=NOW):
+        pass
+    assert issues() == expected
+    check_sums()

@@ -4,8 +4,10 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 
 from crashes.models import (
+    BuildSeen,
     DebugFile,
     Issue,
     IssueRedirect,
@@ -18,8 +20,9 @@ from crashes.models import (
 from crashes.selectors.debug_files import list_debug_files
 from crashes.selectors.issues import get_issue
 from crashes.services import regrouping
+from crashes.services.issue_moves import absorb_issue
 from crashes.services.regrouping import list_awaited, regroup_waiting
-from tests.factories import make_device, make_program, make_viewer
+from tests.factories import make_device, make_issue, make_program, make_report, make_viewer
 from tests.integration.late_symbols import (
     LATER,
     LOAD,

@@ -283,7 +283,7 @@ def test_a_lead_that_moved_meanwhile_is_met_again_on_the_next_try(device, monkey
             program_id=lead.program_id, kind=lead.kind, signature="elsewhere",
             first_seen_at=NOW, last_seen_at=NOW,
         )  # fmt: skip
-        absorb_issue(kept_id=other.pk, gone_id=lead.issue_id or 0)
+        absorb_issue(kept_id=other.pk, gone_id=lead.issue_id or 0, now=NOW)
         follow_leads(joins)
 
     monkeypatch.setattr("crashes.services.processing.follow_leads", overtaken)
@@ -304,7 +304,7 @@ def test_issues_that_are_merged_keep_evidence_beside_its_lead(device):
         first_seen_at=NOW, last_seen_at=NOW,
     )  # fmt: skip
 
-    absorb_issue(kept_id=kept.pk, gone_id=gone.pk)
+    absorb_issue(kept_id=kept.pk, gone_id=gone.pk, now=NOW)
 
     kept.refresh_from_db()
     assert kept.report_count == 1
