@@ -92,6 +92,7 @@ class ProposedReport(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["proposal", "report_pk"], name="proposed_report_once"),
         ]
+        indexes = [models.Index(fields=["proposal", "opened_by"], name="proposed_report_by_stack")]
 
     def __str__(self) -> str:
         return f"report {self.report_pk} in proposal {self.proposal_id}"

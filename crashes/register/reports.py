@@ -245,7 +245,7 @@ OF_ISSUES = (
     ),
     Table(
         "crashes.ProposedReport",
-        "row numbers of reports in a proposal; that of an erased report leads nowhere",
+        "row numbers of reports in a proposal, gone with the report; a stack goes on under the number of the one it was first seen in",
         FOR_GOOD,
         NO_PERSON,
         (kept("id proposal report_pk opened_by", INNER),),

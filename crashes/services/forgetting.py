@@ -18,8 +18,11 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from crashes.models import (
     Attachment,
     GroupingDecision,
+    GroupingProposal,
     Issue,
     IssueDevice,
+    ProposedReport,
+    ProposedStack,
     Report,
     ReportContent,
     StackVariant,
@@ -97,11 +100,27 @@ def _forget_chunk(chunk: Sequence[Report], forgotten: Forgotten) -> None:
         files = _attachments_of(rows)
         forgotten.add("attachments", len(files))
         forget_files(files)
+        _leave_proposals(pks, {row.program_id for row in rows})
         Report.objects.filter(evidence_of__in=pks).delete()
         Report.objects.filter(pk__in=pks).delete()
         Attachment.objects.filter(pk__in=[file.pk for file in files]).delete()
         _take_counts(counted, issues)
     _clear_spool({row.spool_file for row in rows if row.spool_file})
+
+
+def _leave_proposals(pks: Collection[int], program_ids: Collection[int]) -> None:
+    """Proposals know nothing of these reports any more, nor of stacks that only they had."""
+    proposals = GroupingProposal.objects.filter(program_id__in=program_ids)
+    for proposal_id in proposals.values_list("pk", flat=True):
+        rows = ProposedReport.objects.filter(proposal_id=proposal_id)
+        mine = rows.filter(report_pk__in=pks)
+        stacks = set(mine.values_list("opened_by", flat=True))
+        if not stacks:
+            continue
+        mine.delete()
+        used = rows.filter(opened_by__in=stacks).values_list("opened_by", flat=True)
+        unused = stacks - set(used.distinct())
+        ProposedStack.objects.filter(proposal_id=proposal_id, opened_by__in=unused).delete()
 
 
 def _attachments_of(rows: Iterable[Report]) -> list[Attachment]:
