@@ -16,6 +16,7 @@ from crashes.api.decisions import (
     SimilarIssuesView,
 )
 from crashes.api.export import ExportView
+from crashes.api.grouping_proposals import ProposalApplyView, ProposalListView, ProposalView
 from crashes.api.intake import (
     IntakeView,
     QuarantinedView,
@@ -56,6 +57,9 @@ urlpatterns = [
     path("issues/bulk/", IssueBulkView.as_view()),
     path("actions/<uuid:action_id>/undo/", ActionUndoView.as_view()),
     path("decisions/<int:decision_id>/undo/", DecisionUndoView.as_view()),
+    path("grouping-proposals/", ProposalListView.as_view()),
+    path("grouping-proposals/<int:proposal_id>/", ProposalView.as_view()),
+    path("grouping-proposals/<int:proposal_id>/apply/", ProposalApplyView.as_view()),
     path("issues/<int:issue_id>/", IssueView.as_view()),
     path("issues/<int:issue_id>/activity/", IssueActivityView.as_view()),
     path("issues/<int:issue_id>/apart/", IssueApartView.as_view()),

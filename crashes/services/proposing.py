@@ -24,6 +24,21 @@ _KEPT_CHANGES = 500
 State = GroupingProposal.State
 
 
+class ImpossibleDiscard(Exception):
+    """The proposal is applied, or on its way."""
+
+
+@transaction.atomic
+def discard_proposal(proposal_id: int) -> None:
+    """Take back a proposal that nobody has applied. Raises ImpossibleDiscard."""
+    proposal = GroupingProposal.objects.select_for_update().get(pk=proposal_id)
+    if proposal.state not in (State.READY, State.WRITING):
+        raise ImpossibleDiscard(
+            f"the proposal is {proposal.state}; the way back is a proposal of {proposal.before}"
+        )
+    proposal.delete()
+
+
 def write_proposal(
     program_id: int,
     *,

@@ -14,6 +14,7 @@ from crashes.selectors.grouping_proposals import (
     list_mechanisms,
     list_proposals,
 )
+from crashes.services.proposing import ImpossibleDiscard, discard_proposal
 from crashes.services.switch_moves import count_to_move
 from crashes.services.switching import ImpossibleSwitch, start_applying
 from crashes.tasks import ring_moves
@@ -55,6 +56,20 @@ def apply(request: StaffRequest, proposal_id: int) -> HttpResponse:
         messages.success(
             request, f"{proposal.mechanism} groups new reports now; the stored ones are moving."
         )
+    return redirect("grouping")
+
+
+@require_POST
+@needs(Scope.TRIAGE)
+def discard(request: StaffRequest, proposal_id: int) -> HttpResponse:
+    """Take back a proposal that nobody has applied."""
+    proposal = get_proposal(viewer=request.viewer, proposal_id=proposal_id)
+    try:
+        discard_proposal(proposal.id)
+    except ImpossibleDiscard as problem:
+        messages.warning(request, f"Not discarded: {problem}.")
+    else:
+        messages.success(request, f"Proposal {proposal.id} is gone; nothing has changed.")
     return redirect("grouping")
 
 

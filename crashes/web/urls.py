@@ -52,5 +52,6 @@ urlpatterns = [
     path("vitals/", releases.vital_page, name="vitals"),
     path("settings/grouping/", grouping.grouping, name="grouping"),
     path("settings/grouping/<int:proposal_id>/apply/", grouping.apply, name="grouping_apply"),
+    path("settings/grouping/<int:proposal_id>/discard/", grouping.discard, name="grouping_discard"),
     path("symbols/", symbols.debug_file_list, name="debug_file_list"),
 ]
