@@ -132,6 +132,13 @@ def find_reports(*, viewer: Viewer, issue_id: int, report_ids: Iterable[UUID]) -
     return [pk for pk, _ in rows]
 
 
+def list_stacks(*, viewer: Viewer, report_pks: Iterable[int]) -> list[int]:
+    """The numbers of the stacks that these reports have."""
+    rows = Report.objects.filter(pk__in=list(report_pks), program_id__in=viewer.program_ids)
+    found = rows.filter(variant__isnull=False).order_by("variant_id")
+    return [pk for pk in found.values_list("variant_id", flat=True).distinct() if pk]
+
+
 def _row(decision: GroupingDecision) -> DecisionRow:
     return DecisionRow(
         id=decision.pk,

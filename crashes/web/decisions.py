@@ -8,7 +8,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from crashes.selectors.decisions import get_decision
+from crashes.selectors.decisions import find_reports, get_decision, list_stacks
 from crashes.selectors.issues import IssueSummary, get_issue
 from crashes.selectors.reports import get_report
 from crashes.services.decisions import (
@@ -26,6 +26,7 @@ from uxp_diag.api.problem import Problem
 from uxp_diag.roles import Scope
 
 _DIGITS = 18
+_MOST = 500
 
 
 @require_POST
@@ -51,9 +52,9 @@ def merge(request: StaffRequest, issue_id: int) -> HttpResponse:
 @require_POST
 @needs(Scope.TRIAGE)
 def split(request: StaffRequest, issue_id: int) -> HttpResponse:
-    """Give what the query in the form means an issue of its own, and show that."""
+    """Give what the query in the form means, or what was chosen, an issue of its own; show that."""
     issue = get_issue(viewer=request.viewer, issue_id=issue_id)
-    selection = Selection(query=request.POST.get("query", "").strip())
+    selection = _selection(request, issue)
     try:
         decision = split_issue(
             issue_id=issue.id, selection=selection, by=request.viewer, now=timezone.now()
@@ -111,6 +112,21 @@ def undo(request: StaffRequest, decision_id: int) -> HttpResponse:
     else:
         messages.success(request, f"The {decision.kind} of {decision.by_name} is undone.")
     return redirect("issue_detail", decision.issue_id)
+
+
+def _selection(request: StaffRequest, issue: IssueSummary) -> Selection:
+    """What a form means. Raises Problem 400, or Report.DoesNotExist."""
+    what = request.POST.get("what", "query")
+    if what == "query":
+        return Selection(query=request.POST.get("query", "").strip())
+    try:
+        report_ids = [uuid.UUID(text) for text in request.POST.getlist("report")[:_MOST]]
+    except ValueError:
+        raise Problem(400, "invalid_input", "Choose reports of the list.") from None
+    pks = find_reports(viewer=request.viewer, issue_id=issue.id, report_ids=report_ids)
+    if what == "stacks":
+        return Selection(variant_ids=list_stacks(viewer=request.viewer, report_pks=pks))
+    return Selection(report_pks=pks)
 
 
 def _other(request: StaffRequest) -> IssueSummary:

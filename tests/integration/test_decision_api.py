@@ -5,7 +5,7 @@ import re
 import pytest
 from django.test import Client
 
-from crashes.models import Issue, Report, StackVariant, VariantLikeness
+from crashes.models import GroupingDecision, Issue, Report, StackVariant, VariantLikeness
 from crashes.selectors.grouping import get_grouping_receipts
 from tests.factories import PASSWORD, make_api_token, make_program, make_user
 from tests.integration.test_decisions import Fleet
@@ -169,6 +169,58 @@ def test_the_forms_of_the_page_merge_split_and_undo(fleet):
     for action in undo:
         browser.post(action)
     assert Issue.objects.get(pk=gone.pk).report_count == 1
+
+
+@pytest.mark.parametrize(("what", "moved"), [("reports", 1), ("stacks", 2)])
+def test_chosen_reports_or_their_stacks_are_split_by_a_form_without_script(fleet, what, moved):
+    issue = fleet.send("a", count=2)
+    fleet.send("a1", count=2)
+    chosen = Report.objects.latest("pk")
+    browser = client_of(Role.TRIAGER, fleet.program)
+
+    page = browser.get(f"/issues/{issue.pk}/").content.decode()
+    form = {"what": what, "report": [str(chosen.report_id)]}
+    answer = browser.post(f"/issues/{issue.pk}/split/", form, follow=True)
+    new = Issue.objects.latest("pk")
+    fleet.send("a1")
+
+    assert re.findall(r'form="split-chosen"\s+name="report"\s+value="([^"]+)"', page).count(
+        str(chosen.report_id)
+    )
+    assert answer.redirect_chain[-1][0] == f"/issues/{new.pk}/"
+    assert Report.objects.filter(issue=new).count() == moved + (what == "stacks")
+    browser.post(f"/decisions/{GroupingDecision.objects.get().pk}/undo/")
+    assert Report.objects.filter(issue=issue).count() == 5
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({"what": "reports"}, "no report of the issue is meant"),
+        ({"what": "stacks"}, "no report of the issue is meant"),
+        ({"what": "reports", "report": "x"}, "Choose reports of the list"),
+    ],
+)
+def test_choosing_nothing_splits_nothing_and_says_so(fleet, form, said):
+    issue = fleet.send("a", count=2)
+    browser = client_of(Role.TRIAGER, fleet.program)
+
+    answer = browser.post(f"/issues/{issue.pk}/split/", form, follow=True)
+
+    assert said in answer.content.decode()
+    assert not GroupingDecision.objects.exists()
+
+
+def test_a_viewer_sees_no_boxes_and_reports_of_other_issues_are_not_found(fleet):
+    issue, other = fleet.send("a", count=2), fleet.send("b")
+    foreign = Report.objects.get(issue=other)
+    form = {"what": "reports", "report": str(foreign.report_id)}
+
+    page = client_of(Role.VIEWER, fleet.program).get(f"/issues/{issue.pk}/").content.decode()
+    answer = client_of(Role.TRIAGER, fleet.program).post(f"/issues/{issue.pk}/split/", form)
+
+    assert "split-chosen" not in page
+    assert answer.status_code == 404
 
 
 def test_similar_issues_are_shown_with_what_they_share_and_merged_by_a_click(fleet):
