@@ -7,9 +7,9 @@ from django.urls import reverse
 
 from crashes.models import GroupingProposal, ProposedReport
 from tests.factories import make_api_token
+from tests.integration.pages.reading import client_for
 from tests.integration.test_decisions import Fleet
 from tests.integration.test_grouping_proposals import issues, propose, registered, shadow
-from tests.integration.test_pages import client_for
 from uxp_diag.roles import Role, Scope
 
 __all__ = ["registered"]

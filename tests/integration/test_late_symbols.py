@@ -253,3 +253,51 @@ def test_a_report_stored_after_the_file_was_looked_through_rings_again(program, 
     regroup()
 
     assert frames_of(program, report) == ["camera::parse()"]
+
+
+# --- Issues that are resolved ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("occurred", "state", "events"),
+    [("2026-11-20T10:00:00Z", "resolved", []), ("2026-11-20T13:00:00Z", "open", ["regressed"])],
+)
+def test_a_resolved_issue_that_late_symbols_lead_to_is_judged_anew(
+    program, occurred, state, events
+):
+    add(program, breakpad(OTHER_BUILD))
+    known = send(program, tombstone(PARSE, LOAD, build_id=OTHER_BUILD), at="2026-11-19T10:00:00Z")
+    Issue.objects.filter(pk=known.issue_id).update(
+        state="resolved", resolution="now", resolved_at=NOW
+    )
+    send(program, tombstone(PARSE, LOAD), at=occurred)
+
+    add(program, breakpad())
+    regroup()
+
+    issue = Issue.objects.get()
+    assert (issue.pk, issue.state) == (known.issue_id, state)
+    assert list(TriageEvent.objects.values_list("kind", flat=True)) == events
+
+
+@pytest.mark.parametrize(
+    ("build", "state"), [("V3.410", "resolved"), ("V3.430", "open"), ("V3.440", "open")]
+)
+def test_a_resolved_issue_that_absorbs_another_is_judged_by_its_reports(program, build, state):
+    kept, gone = make_issue(program), make_issue(program)
+    for name, day in (("V3.410", 1), ("V3.430", 2), ("V3.440", 3)):
+        BuildSeen.objects.create(
+            program_id=program.pk, model="Nokia G42 5G", os_build=name,
+            first_seen_at=NOW - timedelta(days=9 - day),
+        )  # fmt: skip
+    make_report(program, issue=gone, model="Nokia G42 5G", os_build=build)
+    Issue.objects.filter(pk=kept.pk).update(
+        state="resolved", resolution="build", resolved_in_build="V3.430", resolved_at=NOW
+    )
+
+    with transaction.atomic():
+        absorb_issue(kept_id=kept.pk, gone_id=gone.pk, now=NOW)
+
+    kept.refresh_from_db()
+    assert kept.state == state
+    assert kept.regressed_in == ("" if state == "resolved" else build)
