@@ -20,10 +20,13 @@ embedded platform has no Celery; its workers call the same services in a loop.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from celery import shared_task
 from celery.contrib.django.task import DjangoTask
+from celery.signals import celeryd_after_setup
 from django.conf import settings
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from crashes.services.advising import settle_advice
@@ -41,6 +44,8 @@ from crashes.services.standings import end_mutes
 from crashes.services.switch_moves import BATCH as SWITCH_BATCH
 from crashes.services.switch_moves import list_unfinished, move_batch
 from crashes.services.symbol_tables import list_unprepared, prepare_debug_file
+from devices.sealing.keys import MasterKeyMissing
+from devices.selectors.data_keys import check_master_keys
 from devices.services.rollups import roll_up_one_day
 from uxp_diag.bell import Bell
 
@@ -51,6 +56,19 @@ _SWEEP_LIMIT = 2_000
 _DAYS_IN_A_ROW = 400
 _BATCHES_IN_A_ROW = 20
 """Then the task ends and rings for itself, so that others get their turn."""
+
+
+@celeryd_after_setup.connect
+def _need_master_keys(**_: Any) -> None:
+    """A worker that cannot seal what it stores does not start."""
+    try:
+        check_master_keys()
+    except MasterKeyMissing as problem:
+        raise SystemExit(str(problem)) from None
+    except DatabaseError:  # it is away, and then nothing is stored either
+        return
+    finally:
+        connection.close()  # the worker's children make their own
 
 
 def ring(report_pks: Sequence[int]) -> None:

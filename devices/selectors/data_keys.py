@@ -16,9 +16,11 @@ from django.db import connection
 
 from devices.models import DataKey as DataKeyRow
 from devices.sealing import BrokenSeal
-from devices.sealing.keys import DataKey, MasterKeys, parse_master_keys
+from devices.sealing.keys import DataKey, MasterKeyMissing, MasterKeys, parse_master_keys
 from devices.sealing.values import key_of
 from uxp_diag.db import fetch_in
+
+_PROBES = 3
 
 
 class KeyDestroyed(Exception):
@@ -48,6 +50,31 @@ def keys_by(field: str, values: Collection[Any]) -> dict[Any, tuple[DataKey, dat
             DataKeyRow, field=field, values=values, returning=names
         )
     }
+
+
+def check_master_keys() -> None:
+    """Raises MasterKeyMissing if what is stored was wrapped by other keys than those of the settings.
+
+    A worker asks before it starts: one that cannot seal would use up the tries of every report.
+    """
+    masters = master_keys()
+    for master_key in DataKeyRow.objects.order_by("master_key").values_list(
+        "master_key", flat=True
+    ).distinct():  # fmt: skip
+        rows = DataKeyRow.objects.filter(master_key=master_key).order_by("pk")[:_PROBES]
+        if not any(_unwraps(masters, row) for row in rows):
+            raise MasterKeyMissing(
+                f"Master key {master_key} of UXP_SEALING_KEYS has another secret than the one that "
+                "data keys were wrapped with. Put that back; a new one gets a new id."
+            )
+
+
+def _unwraps(masters: MasterKeys, row: DataKeyRow) -> bool:
+    try:
+        masters.unwrap(bytes(row.wrapped), key_id=row.pk, master_key=row.master_key)
+    except BrokenSeal:
+        return False
+    return True
 
 
 class KeyRing:

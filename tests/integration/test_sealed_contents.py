@@ -7,7 +7,7 @@ from io import StringIO
 
 import pytest
 import zstandard
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from crashes.models import Attachment, Report, ReportContent, StackVariant
@@ -23,6 +23,7 @@ from crashes.services.reconciling import reconcile
 from crashes.services.rescrubbing import rescrub_reports, rescrub_vitals
 from devices.models import DataKey, Device, Erasure, Program, VitalSample
 from devices.scrubbing import SCRUBBER_VERSION
+from devices.selectors.data_keys import check_master_keys
 from devices.selectors.vital_samples import with_contents
 from devices.services.data_keys import fingerprint_of, forget_old_keys
 from devices.services.erasure import request_erasure
@@ -260,6 +261,17 @@ def test_master_keys_are_rotated_by_wrapping_anew(kept, settings):
     settings.SEALING_KEYS = f"2:{'n' * 40}"
     assert raw_of(contents()[0], max_bytes=1 << 20) == STACK.encode()
     assert stored_bytes() == sealed
+
+
+def test_a_worker_with_other_master_keys_does_not_start(kept, settings):
+    right = settings.SEALING_KEYS
+    check_master_keys()
+    for wrong in ("1:" + "w" * 40, "2:" + "w" * 40):
+        settings.SEALING_KEYS = wrong
+        with pytest.raises(CommandError, match="UXP_SEALING_KEYS"):
+            call_command("work", once=True)
+    settings.SEALING_KEYS = f"2:{'w' * 40},{right}"
+    check_master_keys()
 
 
 def test_what_is_from_before_there_were_keys_is_readable_and_gets_sealed(settings):

@@ -13,8 +13,8 @@ from types import FrameType
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
-from django.db import InterfaceError, OperationalError
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.utils import timezone
 
 from crashes.services.advising import settle_advice
@@ -30,6 +30,8 @@ from crashes.services.standings import end_mutes
 from crashes.services.switch_moves import list_unfinished, move_batch
 from crashes.services.symbol_tables import list_unprepared, prepare_debug_file
 from crashes.tasks import BATCH, SEALED_AT_ONCE
+from devices.sealing.keys import MasterKeyMissing
+from devices.selectors.data_keys import check_master_keys
 from devices.services.rollups import roll_up_one_day
 
 logger = logging.getLogger(__name__)
@@ -59,6 +61,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Work in a loop; SIGTERM and SIGINT end it after the batch at hand."""
         del args
+        _check_keys()
         self._is_stopping = False
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
@@ -95,6 +98,15 @@ class Command(BaseCommand):
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         self._is_stopping = True
+
+
+def _check_keys() -> None:
+    try:
+        check_master_keys()
+    except MasterKeyMissing as problem:
+        raise CommandError(str(problem)) from None
+    except DatabaseError:  # it is away, and then nothing is stored either
+        logger.warning("the database is away; master keys are not checked")
 
 
 def _work_once() -> bool:
