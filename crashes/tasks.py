@@ -14,11 +14,13 @@
     judge_releases    judge the releases that are due
     seal_stored       seal what is from before there were keys, and renew keys
     forget            delete what is a year old, and take deleted rows out of files
+    share             release the counts of weeks that are over to the developers of apps
 
 Tasks take numbers only, may run twice, and may get lost: the lease in the database decides. The
 embedded platform has no Celery; its workers call the same services in a loop.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,6 +35,7 @@ from crashes.services.advising import settle_advice
 from crashes.services.collecting import tend_debug_files
 from crashes.services.erasing import erase_waiting
 from crashes.services.fetching import fetch_missing_debug_files, upstream_client
+from crashes.services.noise import SharingUnavailable
 from crashes.services.processing import lease_reports, list_unannounced
 from crashes.services.processing import process_reports as process
 from crashes.services.reconciling import reconcile
@@ -40,6 +43,7 @@ from crashes.services.regrouping import list_awaited, regroup_waiting
 from crashes.services.releasing import judge_due
 from crashes.services.retention import forget_due
 from crashes.services.seal_stored import seal_some
+from crashes.services.sharing import release_due
 from crashes.services.standings import end_mutes
 from crashes.services.switch_moves import BATCH as SWITCH_BATCH
 from crashes.services.switch_moves import list_unfinished, move_batch
@@ -48,6 +52,8 @@ from devices.sealing.keys import MasterKeyMissing
 from devices.selectors.data_keys import check_master_keys
 from devices.services.rollups import roll_up_one_day
 from uxp_diag.bell import Bell
+
+logger = logging.getLogger(__name__)
 
 BATCH = 50
 FETCHED_AT_ONCE = 50
@@ -253,3 +259,12 @@ def seal_stored() -> None:
 def forget() -> None:
     """Delete what may not be kept any longer."""
     forget_due(now=timezone.now())
+
+
+@shared_task(base=DjangoTask, acks_late=False)
+def share() -> None:
+    """Release what developers of apps may see of the weeks that are over."""
+    try:
+        release_due(now=timezone.now())
+    except SharingUnavailable as problem:
+        logger.warning("%s", problem)

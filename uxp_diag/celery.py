@@ -82,6 +82,11 @@ app.conf.update(
             "schedule": crontab(hour="2", minute="23"),
             "options": {"expires": 3600 * 12},
         },
+        "share": {
+            "task": "crashes.tasks.share",
+            "schedule": crontab(hour="3", minute="11"),
+            "options": {"expires": 3600 * 12},
+        },
         "collect": {
             "task": "crashes.tasks.collect_symbols",
             "schedule": settings.COLLECT_SECONDS,

@@ -30,6 +30,7 @@ from crashes.models.issue import (
 from crashes.models.proposal import GroupingProposal, ProposedReport, ProposedStack
 from crashes.models.release import Release, VerdictOverride, VerdictSnapshot
 from crashes.models.report import OccurrenceMark, Report, ReportContent
+from crashes.models.sharing import SharedCount, SharedPackage, SharedWeek
 
 __all__ = [
     "ApartPair",
@@ -57,6 +58,9 @@ __all__ = [
     "Report",
     "ReportContent",
     "ReportPin",
+    "SharedCount",
+    "SharedPackage",
+    "SharedWeek",
     "SplitVariant",
     "StackVariant",
     "TermCount",

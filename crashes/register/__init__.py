@@ -16,11 +16,11 @@ from typing import Any
 
 from crashes.register.beside import FILES, LOG_RETENTION, LOGS, METRICS, REDIS_KEYS
 from crashes.register.fleet import DJANGO, FLEET
-from crashes.register.reports import OF_DEVICES, OF_FILES, OF_ISSUES, OF_RELEASES
+from crashes.register.reports import OF_DEVICES, OF_FILES, OF_ISSUES, OF_RELEASES, OF_SHARING
 from crashes.register.words import Fields, Place, Reach, Register, Table, Terms
 
 REGISTER = Register(
-    tables=(*FLEET, *OF_DEVICES, *OF_ISSUES, *OF_RELEASES, *OF_FILES, *DJANGO),
+    tables=(*FLEET, *OF_DEVICES, *OF_ISSUES, *OF_RELEASES, *OF_SHARING, *OF_FILES, *DJANGO),
     files=FILES,
     redis_keys=REDIS_KEYS,
     logs=LOGS,

@@ -5,6 +5,7 @@ from crashes.register.terms import (
     CRASH,
     CRASH_FACT,
     DAY,
+    EMPLOYED,
     FOR_GOOD,
     ID,
     INNER,
@@ -15,6 +16,7 @@ from crashes.register.terms import (
     PLACE,
     RAW,
     SENT,
+    SHARED,
     STAFF,
     SUM,
     SYMBOLS,
@@ -324,6 +326,34 @@ OF_RELEASES = (
             kept("id release snapshot verdict at", INNER),
             kept("by by_name reason", STAFF),
         ),
+    ),
+)
+
+OF_SHARING = (
+    Table(
+        "crashes.SharedPackage",
+        "which developers of apps may see what is released of which package",
+        EMPLOYED,
+        Path(
+            Reach.KEPT,
+            "about developers of apps: an administrator removes the account",
+            unexported="about developers of apps, not about owners of phones",
+        ),
+        (kept("id program_id package user granted_at", STAFF),),
+    ),
+    Table(
+        "crashes.SharedWeek",
+        "which weeks were released of which package, and at what cost to privacy",
+        FOR_GOOD,
+        NO_PERSON,
+        (kept("id program_id package week released_at epsilon delta", SHARED),),
+    ),
+    Table(
+        "crashes.SharedCount",
+        "about how many phones had a crash in a week, with noise: anonymous when it is written",
+        FOR_GOOD,
+        NO_PERSON,
+        (kept("id week issue_id signature kind version_name devices frames", SHARED),),
     ),
 )
 

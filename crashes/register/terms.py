@@ -27,6 +27,7 @@ USE = Terms(Category.USE, _DEVELOPMENT, Basis.CONSENT, ("device",), Scrub.RULES)
 ADVICE = Terms(
     Category.CRASH, frozenset({Purpose.PERSONALISATION}), Basis.CONSENT, ("device",), Scrub.TYPED
 )
+SHARED = Terms(Category.CRASH, _DEVELOPMENT, Basis.NONE, ("developer_partner",), Scrub.RULES)
 SENT = Terms(Category.CRASH, _DEVELOPMENT, Basis.CONSENT, NOBODY, Scrub.RULES)
 UNSEEN = Terms(Category.CRASH, _DEVELOPMENT, Basis.CONSENT, NOBODY, Scrub.RANDOM)
 SUM = Terms(Category.CRASH, _DEVELOPMENT, Basis.NONE, READERS, Scrub.RULES)

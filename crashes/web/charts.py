@@ -91,6 +91,18 @@ def _summary(values: Sequence[int], first_day: date, noun: str) -> str:
     return f"{total:,} {noun} in {len(values)} days, most on {day:%b} {day.day} ({highest:,})"
 
 
+def week_bars(values: Sequence[int | None], width: int, height: int) -> str:
+    """So many per week as one SVG path; a week without a number has no bar."""
+    highest = max((value for value in values if value), default=0)
+    step = width / max(len(values), 1)
+    return "".join(
+        f"M{number * step:g} {height}v{-max(value / highest * height, 2.0):g}h{step - 1:g}"
+        f"v{max(value / highest * height, 2.0):g}z"
+        for number, value in enumerate(values)
+        if value
+    )
+
+
 def outline(bars: Iterable[Bar]) -> str:
     """The bars as one SVG path, which is a tenth of the text of as many rectangles."""
     return "".join(

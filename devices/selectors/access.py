@@ -121,7 +121,16 @@ def viewer_of(user: User) -> Viewer:
 
 def list_members(program_id: int) -> list[Member]:
     """The people of a program who may read its reports, by name."""
-    readers = {role.value for role, scopes in ROLE_SCOPES.items() if Scope.READ in scopes}
+    return _people_with(Scope.READ, program_id)
+
+
+def list_partners(program_id: int) -> list[Member]:
+    """The developers of apps who have an account in a program, by name."""
+    return _people_with(Scope.PARTNER, program_id)
+
+
+def _people_with(scope: Scope, program_id: int) -> list[Member]:
+    readers = {role.value for role, scopes in ROLE_SCOPES.items() if scope in scopes}
     people = Membership.objects.filter(program_id=program_id, user__is_active=True)
     people = people.filter(user__groups__name__in=readers)
     rows = people.order_by("user__username").values_list("user_id", "user__username").distinct()

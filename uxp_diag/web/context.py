@@ -35,6 +35,7 @@ PLACES = (
     Place("Intake", "intake", Scope.READ, ("/intake/",)),
     Place("Symbols", "debug_file_list", Scope.READ, ("/symbols/",)),
     Place("Grouping", "grouping", Scope.TRIAGE, ("/settings/grouping/",)),
+    Place("Your apps", "partner", Scope.PARTNER, ("/partner/",)),
     Place("Privacy", "privacy", Scope.PRIVACY, ("/privacy/",), Scope.ADMIN),
 )
 

@@ -12,7 +12,7 @@ import sys
 from django.core.exceptions import DisallowedHost
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils.cache import add_never_cache_headers
 
@@ -54,9 +54,11 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """403: signed in, but not for this. Partners learn what there will be for them."""
+    """403: signed in, but not for this. Partners are led to what is theirs."""
     viewer = getattr(request, "viewer", None)
     if isinstance(viewer, Viewer) and viewer.may(Scope.PARTNER) and not viewer.may(Scope.READ):
+        if request.path == "/":  # where signing in leads
+            return redirect("partner")
         return _answer(request, 403, "not_allowed", "", template="errors/partner.html")
     detail = str(exception) or "Your role does not include this page."
     return _answer(request, 403, "not_allowed", detail)

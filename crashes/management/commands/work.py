@@ -20,12 +20,14 @@ from django.utils import timezone
 from crashes.services.advising import settle_advice
 from crashes.services.collecting import tend_debug_files
 from crashes.services.erasing import erase_waiting
+from crashes.services.noise import SharingUnavailable
 from crashes.services.processing import lease_reports, process_reports
 from crashes.services.reconciling import reconcile
 from crashes.services.regrouping import list_awaited, regroup_waiting
 from crashes.services.releasing import judge_due
 from crashes.services.retention import forget_due
 from crashes.services.seal_stored import seal_some
+from crashes.services.sharing import release_due
 from crashes.services.standings import end_mutes
 from crashes.services.switch_moves import list_unfinished, move_batch
 from crashes.services.symbol_tables import list_unprepared, prepare_debug_file
@@ -86,6 +88,7 @@ class Command(BaseCommand):
                 next_judging = time.monotonic() + _JUDGE_SECONDS
             if time.monotonic() >= next_forget:
                 _attempt(_forget)
+                _attempt(_share)
                 next_forget = time.monotonic() + _FORGET_SECONDS
             if _work_once():
                 pause = _SHORTEST_PAUSE_SECONDS
@@ -163,6 +166,13 @@ def _judge() -> None:
 
 def _forget() -> None:
     forget_due(now=timezone.now())
+
+
+def _share() -> None:
+    try:
+        release_due(now=timezone.now())
+    except SharingUnavailable as problem:
+        logger.warning("%s", problem)
 
 
 def _prepare_debug_file() -> bool:
