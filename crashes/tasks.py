@@ -266,5 +266,5 @@ def share() -> None:
     """Release what developers of apps may see of the weeks that are over."""
     try:
         release_due(now=timezone.now())
-    except SharingUnavailable as problem:
-        logger.warning("%s", problem)
+    except SharingUnavailable:
+        logger.warning("sharing: OpenDP is not installed, so no week is released")

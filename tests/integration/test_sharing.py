@@ -5,7 +5,6 @@ import uuid
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from django.core import signing
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
@@ -172,7 +171,7 @@ def test_a_link_shows_one_package_for_a_week(program, client, monkeypatch):
     assert client.get("/shared/nonsense/").status_code == 404
 
     later = (timezone.now() + timedelta(days=8)).timestamp()
-    monkeypatch.setattr(signing.time, "time", lambda: later)
+    monkeypatch.setattr("django.core.signing.time.time", lambda: later)
     assert client.get(link).status_code == 404
 
 

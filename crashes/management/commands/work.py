@@ -171,8 +171,8 @@ def _forget() -> None:
 def _share() -> None:
     try:
         release_due(now=timezone.now())
-    except SharingUnavailable as problem:
-        logger.warning("%s", problem)
+    except SharingUnavailable:
+        logger.warning("sharing: OpenDP is not installed, so no week is released")
 
 
 def _prepare_debug_file() -> bool:

@@ -62,11 +62,13 @@ def test_another_programs_pages_are_not_there(program, page):
     assert response.status_code == (200 if page in ("/", "/symbols/", "/intake/") else 404)
 
 
-def test_partners_learn_what_there_will_be_for_them(program):
-    response = client_for(Role.DEVELOPER_PARTNER, program).get("/")
+def test_partners_are_led_to_their_apps(program):
+    client = client_for(Role.DEVELOPER_PARTNER, program)
 
-    assert response.status_code == 403
-    assert "Nothing here yet for partners" in text_of(response)
+    assert client.get("/")["Location"] == "/partner/"
+    refused = client.get("/symbols/")
+    assert refused.status_code == 403
+    assert "Your apps" in text_of(refused)
 
 
 # Errors ---------------------------------------------------------------------------------------
