@@ -173,6 +173,7 @@ LOGS = (
     Log("crashes.services.walking", ("problem",)),
     Log("devices.selectors.vital_samples", ("row.pk",)),
     Log("devices.services.losses", ("len(rows)",)),
+    Log("crashes.tasks"),
     Log(
         "uxp_diag.api.problem",
         ("error.strerror", "problem.code", "problem.status_code", "ref", "type(error).__name__"),

@@ -124,7 +124,7 @@ def process_reports(rows: Sequence[Report], *, now: datetime) -> None:
 
 def _process(rows: Sequence[Report], *, now: datetime) -> None:
     loaded, failures = load_leased(rows)
-    read = read_payloads(loaded)
+    read = read_payloads(loaded, now=now)
     digested, refused = digest(read.clean, now=now, parsed=read.outcomes)
     failures += read.failures + refused
     failures += _store(digested, now=now)

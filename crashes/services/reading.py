@@ -4,16 +4,18 @@ A payload goes in once, and comes back only if something had to go; what is pars
 Where the one visit ends without an answer, nobody knows which of the two steps was to blame, nor
 what the clean payload is. So that report takes the long road: cleaned by itself, then parsed, each
 within its own limits, with what is remembered of such payloads (`refusals`). The same road is taken
-by large payloads and by reports that were tried before.
+by large payloads, by reports that were tried before, and by payloads that are known to be unreadable.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from crashes.formats.jobs import Reading
 from crashes.services.cleaning import clean_payloads
 from crashes.services.digesting import Failure, Leased, Outcome, crash_or_refusal
+from crashes.services.refusals import content_key, find_refusals
 from crashes.services.sandboxes import READ, sandbox
 from crashes.stack import PayloadFormat
 from uxp_diag.sandbox import JobRefused, SandboxFailure
@@ -30,7 +32,7 @@ class Readings:
     outcomes: dict[int, Outcome]
 
 
-def read_payloads(loaded: Sequence[Leased]) -> Readings:
+def read_payloads(loaded: Sequence[Leased], *, now: datetime) -> Readings:
     """Clean every payload, and parse those that one visit is enough for; in the order given."""
     settled: dict[int, Leased | Failure] = {}
     outcomes: dict[int, Outcome] = {}
@@ -38,7 +40,8 @@ def read_payloads(loaded: Sequence[Leased]) -> Readings:
     for item in loaded:
         if _is_quick(item):
             by_program[item.row.program_id].append(item)
-    for items in by_program.values():  # a child reads the payloads of one program only
+    for program_id, quick in by_program.items():  # a child reads the payloads of one program only
+        items = _not_refused(quick, program_id=program_id, now=now)
         for item, answer in zip(items, _answers(items), strict=True):
             if isinstance(answer, JobRefused):
                 settled[item.row.pk] = Failure(item.row, answer.code, str(answer), is_final=True)
@@ -60,6 +63,13 @@ def read_payloads(loaded: Sequence[Leased]) -> Readings:
 def _is_quick(item: Leased) -> bool:
     has_content = bool(item.payload) and item.format is not PayloadFormat.NONE
     return has_content and item.row.attempts <= 1 and len(item.payload) <= _LARGEST
+
+
+def _not_refused(items: Sequence[Leased], *, program_id: int, now: datetime) -> list[Leased]:
+    """Those of which nobody remembers that they cannot be read."""
+    keys = [content_key(item.format, item.payload) for item in items]
+    refused = find_refusals(keys, program_id=program_id, now=now)
+    return [item for item, key in zip(items, keys, strict=True) if key not in refused]
 
 
 def _answers(items: Sequence[Leased]) -> list[Reading | JobRefused | SandboxFailure]:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("crashes", "0022_debug_file_parts"),
+        ("crashes", "0025_proposed_report_by_stack"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
