@@ -5,7 +5,7 @@ from argparse import ArgumentParser
 from datetime import date
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from crashes.services.noise import SharingUnavailable
@@ -17,9 +17,10 @@ from crashes.services.sharing import (
     revoke_package,
 )
 from devices.services.access import get_or_create_program
+from uxp_diag.commands import DatabaseCommand
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Grant or revoke a package, or release a week by hand."""
 
     help = (
