@@ -10,6 +10,7 @@ taken the child over could wind it back; RLIMIT_CPU and the owner's clock would 
 
 import errno
 import fcntl
+import io
 import os
 import signal
 from collections.abc import Callable
@@ -42,11 +43,12 @@ def live(
     if not confinement.die_with_parent(server_pid):
         os._exit(wire.EXIT_OWNER_GONE)
     _lay_out(descriptors, null)
+    stream = io.FileIO(STREAM, closefd=False)  # reads straight into the place where a frame stays
     os.umask(0o777)
     if not confinement.confine(limits, items=items) >= expected:
         os._exit(wire.EXIT_NOT_CONFINED)
     files = range(_FIRST_FILE, _FIRST_FILE + len(descriptors) - 1)
-    os._exit(_serve(function, limits, list(files)))
+    os._exit(_serve(function, limits, list(files), stream))
 
 
 def _lay_out(descriptors: list[int], null: int) -> None:
@@ -59,9 +61,9 @@ def _lay_out(descriptors: list[int], null: int) -> None:
     os.closerange(STREAM + len(parked), os.sysconf("SC_OPEN_MAX"))
 
 
-def _serve(function: JobFunction, limits: Limits, files: list[int]) -> int:
+def _serve(function: JobFunction, limits: Limits, files: list[int], stream: io.FileIO) -> int:
     try:
-        while (frame := _read_frame()) is not None:
+        while (frame := _read_frame(stream)) is not None:
             answer, goes_on = _answer(function, frame, limits, files)
             _write_frame(answer)
             if not goes_on:
@@ -74,7 +76,7 @@ def _serve(function: JobFunction, limits: Limits, files: list[int]) -> int:
 
 
 def _answer(
-    function: JobFunction, frame: bytes, limits: Limits, files: list[int]
+    function: JobFunction, frame: bytearray, limits: Limits, files: list[int]
 ) -> tuple[bytes, bool]:
     """The frame for one input, and whether the child is still fit for another."""
     signal.setitimer(signal.ITIMER_PROF, limits.cpu_seconds)
@@ -118,22 +120,23 @@ def _place(trace: TracebackType | None) -> str:
     return f" at {PurePath(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
 
 
-def _read_frame() -> bytes | None:
+def _read_frame(stream: io.FileIO) -> bytearray | None:
     """The next frame, or None when the owner has no more."""
-    header = _read_exactly(wire.FRAME_HEADER.size)
+    header = _read_exactly(stream, wire.FRAME_HEADER.size)
     if header is None:
         return None
-    return _read_exactly(wire.FRAME_HEADER.unpack(header)[0])
+    return _read_exactly(stream, wire.FRAME_HEADER.unpack(header)[0])
 
 
-def _read_exactly(size: int) -> bytes | None:
-    content = bytearray()
-    while len(content) < size:
-        piece = os.read(STREAM, min(size - len(content), 1 << 20))
-        if not piece:
+def _read_exactly(stream: io.FileIO, size: int) -> bytearray | None:
+    content = bytearray(size)
+    rest = memoryview(content)
+    while rest:
+        got = stream.readinto(rest)
+        if not got:
             return None
-        content += piece
-    return bytes(content)
+        rest = rest[got:]
+    return content
 
 
 def _write_frame(body: bytes) -> None:

@@ -307,7 +307,7 @@ class _Hired:
         not wait for its owner; whoever fails has not looked at it.
         """
         if self._ahead is None:
-            self._ahead = memoryview(wire.FRAME_HEADER.pack(len(arguments)) + arguments)
+            self._ahead = self._sent_ahead(arguments)
         if self._ahead:
             self._stream.settimeout(_left(deadline))
             self._stream.sendall(self._ahead)
@@ -319,11 +319,14 @@ class _Hired:
 
     def _sent_ahead(self, arguments: bytes) -> memoryview:
         """The part of a frame that had no room yet. Waiting for room could wait for each other."""
-        frame = memoryview(wire.FRAME_HEADER.pack(len(arguments)) + arguments)
+        header = wire.FRAME_HEADER.pack(len(arguments))
         try:
-            return frame[self._stream.send(frame, socket.MSG_DONTWAIT) :]
+            sent = self._stream.sendmsg([header, arguments], [], socket.MSG_DONTWAIT)
         except (BlockingIOError, ConnectionError):  # one that has hung up may have answered first
-            return frame
+            sent = 0
+        if sent < len(header):
+            return memoryview(header + arguments)[sent:]
+        return memoryview(arguments)[sent - len(header) :]
 
     def _receive(self, size: int, deadline: float) -> bytes:
         content = bytearray(size)

@@ -132,7 +132,7 @@ def encode_arguments(arguments: tuple[PlainValue, ...]) -> bytes:
     return msgspec.msgpack.encode(arguments)
 
 
-def decode_arguments(frame: bytes) -> list[PlainValue]:
+def decode_arguments(frame: bytes | bytearray) -> list[PlainValue]:
     """The arguments of one input."""
     return msgspec.msgpack.decode(frame, type=list)
 
