@@ -46,6 +46,8 @@ from crashes.api.triage import (
 from uxp_diag import converters  # noqa: F401  registers `sha256`
 
 urlpatterns = [
+    path("reports/", ReportsView.as_view()),  # first: nearly all that comes
+    path("reports/batch/", ReportBatchView.as_view()),
     path("debug-files/", DebugFileUploadView.as_view()),
     path("debug-files/missing/", MissingDebugFilesView.as_view()),
     path("devices/me/advice/", AdviceView.as_view()),
@@ -78,8 +80,6 @@ urlpatterns = [
     path("releases/<int:release_id>/judge/", ReleaseJudgeView.as_view()),
     path("releases/<int:release_id>/verdict/", ReleaseVerdictView.as_view()),
     path("vitals/query/", VitalQueryView.as_view()),
-    path("reports/", ReportsView.as_view()),
-    path("reports/batch/", ReportBatchView.as_view()),
     path("reports/<uuid:report_id>/", ReportView.as_view()),
     path("reports/<uuid:report_id>/attachments/<sha256:sha256>/", AttachmentView.as_view()),
     path(
