@@ -158,6 +158,13 @@ FLEET = (
         (kept("id program_id reason category day count", SUM),),
     ),
     Table(
+        "devices.WorkCount",
+        "how many reports and samples were taken and digested since the installation began",
+        FOR_GOOD,
+        NO_PERSON,
+        (kept("id what slot count", SUM),),
+    ),
+    Table(
         "devices.Erasure",
         "that an erasure was asked for and done, with its receipt",
         FOR_GOOD,

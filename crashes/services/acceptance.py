@@ -46,6 +46,7 @@ from crashes.services.attachment_rows import (
 from crashes.services.spooled import read_file, seal_uploads, spool
 from devices.scrubbing import scrub_struct, scrub_value
 from devices.services.consent import hold_consent
+from devices.services.work_counts import Work, count_work
 from uxp_diag.db import insert_new
 from uxp_diag.outage import database_outage
 
@@ -170,6 +171,7 @@ def _insert_rows(uploads: Sequence[Upload], lengths: Sequence[int], name: str) -
             returning=["program_id", "device_id", "report_id", "id"],
         )
         _note_attachments(uploads, inserted)
+        count_work(Work.REPORTS_ACCEPTED, len(inserted))
     new = {(program, device, report): pk for program, device, report, pk in inserted}
     receipts = []
     for upload, is_covered in zip(uploads, covered, strict=True):
@@ -275,6 +277,7 @@ def adopt_spool_file(name: str) -> int:
             returning=["program_id", "device_id", "report_id", "id"],
         )
         _note_attachments(uploads, inserted)
+        count_work(Work.REPORTS_ACCEPTED, len(inserted))
     if found.damaged_at is not None:
         logger.error("spool file %s is damaged behind byte %d", name, found.damaged_at)
     elif not inserted:

@@ -53,6 +53,7 @@ from crashes.stack import Crash, FrameStatus
 from crashes.symbolication.frames import SymbolicationResult, is_native
 from devices.scrubbing import SCRUBBER_VERSION, scrub_str
 from devices.sealing.keys import DataKey
+from devices.services.work_counts import Work, count_work
 from uxp_diag.db import update_rows
 
 logger = logging.getLogger(__name__)
@@ -184,6 +185,7 @@ def _store_all(digested: Sequence[Digested], *, now: datetime) -> None:
     rows = [item.leased.row for item in items]
     update_rows(rows, _STORED_FIELDS, **_DONE)
     settle_joins(joins, now=now)
+    count_work(Work.REPORTS_DIGESTED, len(items))
 
 
 def _count(items: Sequence[Digested], *, now: datetime) -> None:
@@ -367,6 +369,7 @@ def _record_failure(failure: Failure, known: Leased | None, *, now: datetime) ->
             )
             if changed and quarantined:
                 _keep_quarantined(row, known)
+                count_work(Work.REPORTS_QUARANTINED, 1)
     except DatabaseError:
         logger.exception("failure of report %d cannot be recorded; its lease will run out", row.pk)
 

@@ -9,6 +9,7 @@ from devices.models.device import Device, IdentityLink
 from devices.models.erasure import ErasedToken, Erasure
 from devices.models.loss import AgentLoss
 from devices.models.vital import AppVitalCell, VitalCell, VitalMark, VitalSample
+from devices.models.work_count import WorkCount
 
 __all__ = [
     "AdviceGiven",
@@ -29,4 +30,5 @@ __all__ = [
     "VitalCell",
     "VitalMark",
     "VitalSample",
+    "WorkCount",
 ]

@@ -16,6 +16,7 @@ from devices.sealing.values import seal
 from devices.selectors.vital_samples import sample_place, with_contents
 from devices.services.consent import hold_consent
 from devices.services.data_keys import Origin, keys_for
+from devices.services.work_counts import Work, count_work
 from devices.vitals.day import day_of
 from devices.vitals.sample import Sample, content_of
 from uxp_diag.db import insert_new
@@ -59,6 +60,7 @@ def accept_samples(
                 returning=["sample_id"],
             )
             _mark(samples, {sample_id for (sample_id,) in inserted}, program_id, now)
+            count_work(Work.SAMPLES_ACCEPTED, len(inserted))
     except DatabaseError as error:
         raise VitalsUnavailable("the database cannot be written") from error
     new = {sample_id for (sample_id,) in inserted}
