@@ -18,6 +18,7 @@ from typing import BinaryIO
 from devices.sealing.streams import CHUNK, HEAD_BYTES, TAG, FileHead, PieceSealer, read_head
 
 _PIECE = struct.Struct(">I")
+_MOST_COUNTED = 100_000
 
 
 def write_durably(path: Path, *parts: bytes) -> None:
@@ -111,6 +112,21 @@ class Spool:
                 yield f"{path.parent.name}/{path.name}", path.stat().st_mtime
             except FileNotFoundError:
                 continue
+
+    def usage(self) -> tuple[int, int]:
+        """(files, bytes) of what is in it, temporary files too; counting ends at 100,000 files.
+
+        Raises OSError for a folder that cannot be read; one that is not there yet is empty.
+        """
+        files = size_bytes = 0
+        for folder in os.scandir(self._folder) if self._folder.exists() else ():
+            for file in os.scandir(folder) if folder.is_dir() else ():
+                with contextlib.suppress(FileNotFoundError):  # a worker is done with it
+                    size_bytes += file.stat().st_size
+                    files += 1
+                if files >= _MOST_COUNTED:
+                    return files, size_bytes
+        return files, size_bytes
 
 
 class BlobStore:

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from django.db import connection, models
+from django.db.migrations.recorder import MigrationRecorder
 
 
 def insert_new(
@@ -165,6 +166,22 @@ def leave_no_traces(tables: Collection[str]) -> None:
             for table in tables:
                 name = connection.ops.quote_name(table)
                 cursor.execute(f"VACUUM (ANALYZE, SKIP_LOCKED) {name}")
+
+
+def database_bytes() -> int:
+    """How large the database is; on SQLite without its log."""
+    sql = "SELECT pg_database_size(current_database())"
+    if connection.vendor == "sqlite":
+        sql = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return int(cursor.fetchone()[0])
+
+
+def applied_migrations(apps: Collection[str]) -> dict[str, str]:
+    """The newest migration of each of these apps that the database has had."""
+    rows = MigrationRecorder(connection).migration_qs.filter(app__in=apps)
+    return dict(rows.order_by("name").values_list("app", "name"))
 
 
 def lock_name(name: str, *, shared: bool = False) -> None:

@@ -55,18 +55,20 @@ def env_path(name: str, default: Path) -> Path:
     return Path(env_str(name, str(default))).expanduser().absolute()
 
 
+def env_text_or_file(name: str) -> str:
+    """The variable's text, or that of the file in `NAME_FILE`; empty without either."""
+    given, file_name = env_str(name), env_str(f"{name}_FILE")
+    return given or (Path(file_name).read_text().strip() if file_name else "")
+
+
 def env_secret(name: str, *, generated_in: Path | None, advice: str) -> str:
     """A secret from `NAME`, from the file in `NAME_FILE`, or made once and kept.
 
     The embedded platform makes its own and keeps it in `generated_in` (mode 0600). Production
     passes None there and is refused without a value; `advice` says what to set.
     """
-    given = env_str(name)
-    if given:
+    if given := env_text_or_file(name):
         return given
-    file_name = env_str(f"{name}_FILE")
-    if file_name:
-        return Path(file_name).read_text().strip()
     if generated_in is None:
         raise ImproperlyConfigured(f"{name} is not set. {advice}")
     return _kept_secret(generated_in)

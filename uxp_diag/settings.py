@@ -12,7 +12,15 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from uxp_diag.env import env_bool, env_int, env_list, env_path, env_secret, env_str
+from uxp_diag.env import (
+    env_bool,
+    env_int,
+    env_list,
+    env_path,
+    env_secret,
+    env_str,
+    env_text_or_file,
+)
 from uxp_diag.residency import check_outgoing, check_region
 from uxp_diag.spool_keys import spool_private_keys, spool_public_key
 
@@ -258,6 +266,9 @@ EMBEDDED_WORKERS = env_int("UXP_WORKERS", 2, minimum=1)
 WEB_WORKERS = env_int("UXP_WEB_WORKERS", 1, minimum=1)
 WEB_THREADS = env_int("UXP_WEB_THREADS", 600, minimum=1)
 """At most so many requests at once. Made when needed; nearly all of them wait for slow phones."""
+
+METRICS_TOKEN = env_text_or_file("UXP_METRICS_TOKEN")
+"""Whoever reads /metrics shows it. Without one, metrics are for this machine alone."""
 
 BIND = env_str("UXP_BIND", "127.0.0.1")
 PORT = env_int("PORT", 8000, minimum=1)

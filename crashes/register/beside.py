@@ -182,4 +182,47 @@ LOGS = (
     Log("uxp_diag.web.errors", ("code", "ref", "status", "traceback")),
 )
 
-METRICS: tuple[Metric, ...] = ()
+METRICS = (
+    Metric(
+        "uxp_build_info",
+        (
+            "region",
+            "parser",
+            "scrubber",
+        ),
+    ),
+    Metric("uxp_database_bytes"),
+    Metric("uxp_debug_files_unprepared"),
+    Metric("uxp_disk_bytes"),
+    Metric("uxp_disk_free_bytes"),
+    Metric("uxp_erasures_waiting"),
+    Metric("uxp_last_verdict_age_seconds"),
+    Metric("uxp_missing_debug_files"),
+    Metric("uxp_oldest_erasure_age_seconds"),
+    Metric("uxp_oldest_lease_age_seconds"),
+    Metric("uxp_oldest_record_age_days"),
+    Metric("uxp_oldest_vital_mark_age_seconds"),
+    Metric("uxp_oldest_waiting_report_age_seconds"),
+    Metric("uxp_redis_memory_bytes"),
+    Metric("uxp_releases"),
+    Metric("uxp_releases_judged"),
+    Metric("uxp_reports_accepted_total"),
+    Metric("uxp_reports_digested_total"),
+    Metric("uxp_reports_in_quarantine"),
+    Metric("uxp_reports_lacking_symbols"),
+    Metric("uxp_reports_leased"),
+    Metric("uxp_reports_quarantined_total"),
+    Metric("uxp_reports_waiting"),
+    Metric(
+        "uxp_schema_info",
+        (
+            "app",
+            "migration",
+        ),
+    ),
+    Metric("uxp_spool_bytes"),
+    Metric("uxp_spool_files"),
+    Metric("uxp_up", ("part",)),
+    Metric("uxp_vital_marks_waiting"),
+    Metric("uxp_vital_samples_accepted_total"),
+)

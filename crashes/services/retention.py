@@ -17,6 +17,7 @@ from crashes.models import ClientLoss, IssueTally, Report
 from crashes.services.forgetting import Forgotten, forget_reports
 from devices.identity import parse_keys
 from devices.selectors.audit import audit_head
+from devices.selectors.operations import program_ids
 from devices.services.audit import forget_old_looks
 from devices.services.data_keys import forget_old_keys
 from devices.services.erasure import forget_old_erasures
@@ -95,9 +96,11 @@ def oldest_record_age(*, now: datetime) -> timedelta:
     believed = Report.objects.filter(occurred_at__gte=F("received_at") - YEAR)
     moments = [
         believed.order_by("occurred_at").values_list("occurred_at", flat=True).first(),
-        Report.objects.order_by("received_at").values_list("received_at", flat=True).first(),
         oldest_sample_at(),
     ]
+    for program_id in program_ids():  # each is one step into an index
+        received = Report.objects.filter(program_id=program_id).order_by("received_at", "pk")
+        moments.append(received.values_list("received_at", flat=True).first())
     return now - min((moment for moment in moments if moment is not None), default=now)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.management import get_commands, load_command_class
 
+from crashes.register import REGISTER
 from tests.architecture.error_codes import codes_in
 from tests.architecture.tree import run, source_trees, tracked_files
 from tests.conftest import ROOT
@@ -30,6 +31,18 @@ def test_the_readme_lists_every_setting(tmp_path: Path) -> None:
     known = run("env", "-i", f"UXP_DATA_DIR={tmp_path}", sys.executable, "-c", code).stdout.split()
 
     assert sorted(dict(ROW.findall(section(ROOT / "README.md", "Settings")))) == known
+
+
+def test_operations_explain_every_metric() -> None:
+    """With its labels; and none that has gone."""
+    explained = dict(ROW.findall(section(ROOT / "docs" / "operations.md", "Metrics")))
+
+    known = [
+        metric.name + ("{" + ",".join(metric.labels) + "}" if metric.labels else "")
+        for metric in REGISTER.metrics
+    ]
+
+    assert sorted(explained) == sorted(known)
 
 
 def test_every_error_code_is_explained() -> None:

@@ -41,7 +41,8 @@ pytestmark = pytest.mark.django_db
 
 TABLES = {table.model: table for table in REGISTER.tables}
 LEVELS = {"debug", "info", "warning", "error", "critical", "exception", "log"}
-METRICS = {"Counter", "Gauge", "Histogram", "Summary"}
+KINDS = ("Counter", "Gauge", "Histogram", "Summary")
+METRICS = {*KINDS, *(f"{kind}MetricFamily" for kind in KINDS)}
 
 
 # Fields ---------------------------------------------------------------------------------------
@@ -254,13 +255,18 @@ def test_a_value_in_a_log_line_is_seen():
 
 
 def metrics_of(tree):
-    """The names of metrics that a module makes with prometheus_client, with their labels."""
+    """The names of metrics that a module makes with prometheus_client, with their labels.
+
+    Third after name and help are the labels, or in a family the value.
+    """
     found = {}
     for call in ast.walk(tree):
         if not (isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] in METRICS):
             continue
         if call.args and isinstance(call.args[0], ast.Constant) and len(call.args) > 1:
-            given = [*call.args[2:3], *(it.value for it in call.keywords if it.arg == "labelnames")]
+            third = [] if ast.unparse(call.func).endswith("Family") else call.args[2:3]
+            named = [it.value for it in call.keywords if it.arg in {"labelnames", "labels"}]
+            given = [*third, *named]
             found[call.args[0].value] = tuple(ast.literal_eval(given[0])) if given else ()
     return found
 
@@ -276,9 +282,12 @@ def test_every_label_of_a_metric_is_registered():
 
 
 def test_a_label_of_a_metric_is_seen():
-    tree = ast.parse("Counter('a', 'b', ['device_id'])\nGauge('c', 'd')\nCounter(rows)")
+    tree = ast.parse(
+        "Counter('a', 'b', ['device_id'])\nGauge('c', 'd')\nCounter(rows)\n"
+        "GaugeMetricFamily('e', 'f', labels=['model'])\nCounterMetricFamily('g', 'h', 3)"
+    )
 
-    assert metrics_of(tree) == {"a": ("device_id",), "c": ()}
+    assert metrics_of(tree) == {"a": ("device_id",), "c": (), "e": ("model",), "g": ()}
 
 
 # The record -----------------------------------------------------------------------------------
