@@ -22,6 +22,7 @@ class Action(StrEnum):
     """What was done."""
 
     REPORT = "report"
+    DEVICE = "device"
     RAW_PAYLOAD = "raw_payload"
     ATTACHMENT = "attachment"
     RETRY = "retry"
@@ -31,6 +32,7 @@ class Action(StrEnum):
 
 PURPOSES = {
     Action.REPORT: "finding the cause of a crash",
+    Action.DEVICE: "finding the cause of a crash",
     Action.RAW_PAYLOAD: "finding the cause of a crash",
     Action.ATTACHMENT: "finding the cause of a crash",
     Action.RETRY: "finding the cause of a crash",
@@ -43,8 +45,8 @@ PURPOSES = {
 class Entry:
     """Who looked at what, or did what with it.
 
-    `subject` is the number of a report or of an erasure, or the code of reports in quarantine;
-    never a phone.
+    `subject` is the number of a report or of an erasure, the code of reports in quarantine, or for
+    a look at a phone the alias that its data key makes; never the phone.
     """
 
     number: int

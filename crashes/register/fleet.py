@@ -181,11 +181,12 @@ FLEET = (
     ),
     Table(
         "devices.AuditEntry",
-        "who looked at which report, chained; it names reports and erasures, never phones",
+        "who looked at which report or phone, chained; it names reports, erasures and aliases of phones",
         TWO_YEARS,
         Path(
             Reach.KEPT,
-            "about staff; from the number of an erased report nothing leads anywhere",
+            "about staff; from the number of an erased report, or the alias of an erased phone, nothing "
+            "leads anywhere",
             unexported="about staff, not about owners of phones",
         ),
         (

@@ -33,6 +33,7 @@ from crashes.web.stacks import lay_out
 from crashes.web.words import failure_advice
 from devices.audit import Action
 from devices.sealing import BrokenSeal
+from devices.selectors.device_page import may_see_devices
 from devices.services.audit import record_look
 from devices.web.access import StaffRequest, needs
 from uxp_diag.roles import Scope
@@ -75,6 +76,7 @@ def report_detail(request: StaffRequest, report_id: uuid.UUID) -> HttpResponse:
             for file in list_attachments(viewer=request.viewer, report=report)
         ],
         "may_see_raw": request.viewer.may(Scope.RAW_PAYLOAD),
+        "may_see_device": report.device_id is not None and may_see_devices(request.viewer),
         "may_retry": request.viewer.may(Scope.TRIAGE),
         "may_move": request.viewer.may(Scope.TRIAGE) and report.issue_id is not None,
     }

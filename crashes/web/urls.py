@@ -5,6 +5,7 @@ from django.views.generic import RedirectView
 
 from crashes.web import (
     decisions,
+    devices,
     grouping,
     intake,
     issue_export,
@@ -61,5 +62,6 @@ urlpatterns = [
     path("settings/grouping/", grouping.grouping, name="grouping"),
     path("settings/grouping/<int:proposal_id>/apply/", grouping.apply, name="grouping_apply"),
     path("settings/grouping/<int:proposal_id>/discard/", grouping.discard, name="grouping_discard"),
+    path("devices/<uuid:device_id>/", devices.device_detail, name="device_detail"),
     path("symbols/", symbols.debug_file_list, name="debug_file_list"),
 ]

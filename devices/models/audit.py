@@ -6,7 +6,8 @@ from django.db import models
 class AuditEntry(models.Model):
     """One look, written before the answer (`devices.audit`). No foreign key: it outlives accounts.
 
-    `subject` names a report or an erasure, never a device, so that nothing leads to one that is gone.
+    `subject` names a report or an erasure, never a device, so that nothing leads to one that is gone:
+    a look at a device has the alias that its data key makes (`DataKey.alias`).
     """
 
     number = models.BigIntegerField(primary_key=True)

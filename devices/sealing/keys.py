@@ -9,6 +9,7 @@ ones still unwrap, and wrapping anew costs one small row per device.
 Clients without enrollment are tied to no person; theirs is a key per program and month.
 """
 
+import hmac
 import os
 import uuid
 from collections.abc import Mapping
@@ -48,6 +49,12 @@ class DataKey:
     def fresh(cls) -> "DataKey":
         """A new random key."""
         return cls.of(uuid.uuid4(), os.urandom(KEY_BYTES))
+
+    @property
+    def alias(self) -> uuid.UUID:
+        """What the audit calls the device. Nobody can lead it back once the key is destroyed."""
+        digest = hmac.digest(self.secret, b"uxp_diag audit alias 1", "sha256")
+        return uuid.UUID(bytes=digest[:16], version=4)
 
 
 @dataclass(frozen=True, slots=True)

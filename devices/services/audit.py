@@ -9,11 +9,15 @@ from django.db import transaction
 from devices.audit import Action, Entry, hash_of_entry
 from devices.models import AuditEntry
 from devices.selectors.audit import entry_of
+from devices.services.data_keys import Origin, keys_for
 from uxp_diag.db import lock_name
 from uxp_diag.viewer import Viewer
 
 KEPT = timedelta(days=730)
 COMMAND = "command line"
+NO_ALIAS = uuid.UUID(int=0)
+"""In the audit, a phone whose owner allows nothing."""
+
 _PLATFORM = "platform"
 
 
@@ -41,6 +45,27 @@ def record_look(
             previous="",
         )
     )
+
+
+@transaction.atomic
+def record_device_look(
+    viewer: Viewer,
+    *,
+    program_id: int,
+    device_id: uuid.UUID,
+    fields: Sequence[str],
+    now: datetime,
+) -> uuid.UUID:
+    """Write down that somebody is about to see a phone; the alias that the entry calls it by.
+
+    The alias is made with the phone's data key, so it leads nowhere once the phone is erased. A
+    phone whose owner allows nothing has no key, and nothing that it sent is kept: `NO_ALIAS`.
+    """
+    origin = Origin(program_id, device_id, now)
+    key = keys_for({origin}).get(origin)
+    alias = NO_ALIAS if key is None else key.alias
+    record_look(viewer, Action.DEVICE, program_id=program_id, subject=alias, fields=fields, now=now)
+    return alias
 
 
 def record_act(

@@ -10,6 +10,8 @@ from crashes.models import Issue, TriageEvent
 from tests.conftest import ROOT, skip_or_fail
 from tests.factories import make_user
 from tests.integration.conftest import own_folders  # noqa: F401  spool and blobs of each test
+from tests.integration.pages.test_device_page import measure
+from tests.integration.test_audit import behind_django
 from tests.integration.test_decisions import NOW, Fleet
 from tests.integration.test_triage import DAY, build_seen
 from uxp_diag.roles import Role
@@ -176,15 +178,20 @@ def themed(request, browser, signed_in):
     signed_in(context)
     yield request.param, context.new_page()
     context.close()
+    behind_django("DELETE FROM devices_auditentry")  # no test may leave looks, nor delete them
 
 
-def test_the_main_pages_have_no_barrier(live_server, themed, axe):
+def test_the_main_pages_have_no_barrier(live_server, fleet, themed, axe):
     theme, page = themed
     issue = Issue.objects.order_by("pk")[0]
     Issue.objects.filter(pk=issue.pk).update(regressed_at=NOW, regressed_in="V3.430")
     TriageEvent.objects.create(issue=issue, kind="comment", by_name="mika", text="seen", at=NOW)
     found = {}
-    for path in ("/", f"/issues/{issue.pk}/", "/symbols/", "/intake/", "/?q=nokey:"):
+    phone = fleet.devices[0]
+    for days in range(1, 4):
+        measure(phone, NOW - days * DAY, build=f"V3.42{9 - days}", drain=4.0 + days, anrs=days)
+    pages = ("/", f"/issues/{issue.pk}/", "/symbols/", "/intake/", "/?q=nokey:")
+    for path in (*pages, f"/devices/{phone.pk}/"):
         page.goto(f"{live_server.url}{path}")
         page.evaluate(axe)
         for width in (320, 1280):
