@@ -201,7 +201,6 @@ class ConsentView(APIView):
             purposes=frozenset(given.purposes),
             policy_version=given.policy_version,
             given_at=_given_at(given, now=now),
-            now=now,
         )
         _count(Sent.CONSENT, dropped_keys, sender, now=now)
         return Response(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.utils import timezone
 
 from devices.consent import ConsentStatement, Purpose, is_agreed_since
 from devices.models import AdviceGiven, ConsentEntry, Device, Erasure
@@ -20,15 +21,19 @@ def record_consent(
     purposes: frozenset[Purpose],
     policy_version: str,
     given_at: datetime,
-    now: datetime,
+    now: datetime | None = None,
 ) -> uuid.UUID | None:
     """Write what the owner said to the ledger and to the device.
 
     An empty set is withdrawal: from now on nothing is taken, and what was collected is erased.
     The number of an erasure that is under way is returned. What only personalisation needs goes
     at once with that purpose.
+
+    The moment is when nobody else stores anything of the device any more, unless it is given: an
+    upload that was stored while this waited for it was received before, and is erased with the rest.
     """
     device = Device.objects.select_for_update().get(pk=device_id)
+    now = now or timezone.now()
     had_consent = device.allows_development or device.allows_personalisation
     ConsentEntry.objects.create(
         device=device,

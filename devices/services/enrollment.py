@@ -61,7 +61,6 @@ def enroll_device(
                 purposes=request.purposes,
                 policy_version=request.policy_version,
                 given_at=request.given_at,
-                now=now,
             )
         token = _new_token(device, now=now)
     return Enrollment(device_id=device_id, device_token=token)
