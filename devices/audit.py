@@ -26,6 +26,7 @@ class Action(StrEnum):
     RAW_PAYLOAD = "raw_payload"
     ATTACHMENT = "attachment"
     RETRY = "retry"
+    CREDENTIAL = "credential"
     ERASURE = "erasure"
     FORGOTTEN = "forgotten"
 
@@ -36,6 +37,7 @@ PURPOSES = {
     Action.RAW_PAYLOAD: "finding the cause of a crash",
     Action.ATTACHMENT: "finding the cause of a crash",
     Action.RETRY: "finding the cause of a crash",
+    Action.CREDENTIAL: "administration",
     Action.ERASURE: "request of an owner",
     Action.FORGOTTEN: "retention",
 }
@@ -45,8 +47,9 @@ PURPOSES = {
 class Entry:
     """Who looked at what, or did what with it.
 
-    `subject` is the number of a report or of an erasure, the code of reports in quarantine, or for
-    a look at a phone the alias that its data key makes; never the phone.
+    `subject` is the number of a report or of an erasure, the code of reports in quarantine, what
+    was done with a credential, or for a look at a phone the alias that its data key makes; never the
+    phone.
     """
 
     number: int

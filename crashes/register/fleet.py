@@ -181,7 +181,8 @@ FLEET = (
     ),
     Table(
         "devices.AuditEntry",
-        "who looked at which report or phone, chained; it names reports, erasures and aliases of phones",
+        "who looked at which report or phone, or made which credential, chained; it names reports, "
+        "erasures, beginnings of credentials and aliases of phones",
         TWO_YEARS,
         Path(
             Reach.KEPT,

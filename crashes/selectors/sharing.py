@@ -7,9 +7,11 @@ from datetime import date
 from django.db.models import QuerySet
 
 from crashes.models import SharedCount, SharedPackage, SharedWeek
+from uxp_diag.roles import Scope
 from uxp_diag.viewer import Viewer
 
 _MOST_WEEKS = 53
+_MOST_SHARED = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +96,20 @@ def released_weeks(grant: PackageGrant) -> ReleasedWeeks:
     return ReleasedWeeks(
         grant.package, [row.week for row in rows], crashes, sum(row.epsilon for row in rows)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SharedWith:
+    """A package, and who sees its released counts."""
+
+    package: str
+    name: str
+
+
+def list_shared(*, viewer: Viewer) -> list[SharedWith]:
+    """What is shared with whom in the viewer's programs, for staff."""
+    if not viewer.may(Scope.READ):
+        return []
+    rows = SharedPackage.objects.filter(program_id__in=viewer.program_ids)
+    pairs = rows.order_by("package", "user__username").values_list("package", "user__username")
+    return [SharedWith(*pair) for pair in pairs[:_MOST_SHARED]]

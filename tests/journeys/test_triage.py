@@ -4,17 +4,19 @@ import os
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import Group
 from django.test import Client
 
 from crashes.models import Issue, TriageEvent
+from devices.services.access import get_or_create_ingest_key
 from tests.conftest import ROOT, skip_or_fail
-from tests.factories import make_user
+from tests.factories import make_api_token, make_user
 from tests.integration.conftest import own_folders  # noqa: F401  spool and blobs of each test
 from tests.integration.pages.test_device_page import measure
 from tests.integration.test_audit import behind_django
 from tests.integration.test_decisions import NOW, Fleet
 from tests.integration.test_triage import DAY, build_seen
-from uxp_diag.roles import Role
+from uxp_diag.roles import Role, Scope
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -175,7 +177,8 @@ def themed(request, browser, signed_in):
     """A page of somebody who is signed in, where scripts of a test may run."""
     context = browser.new_context(bypass_csp=True, color_scheme=request.param)
     context.set_default_timeout(10_000)
-    signed_in(context)
+    user = signed_in(context)
+    user.groups.add(Group.objects.get_or_create(name=Role.ADMIN.value)[0])
     yield request.param, context.new_page()
     context.close()
     behind_django("DELETE FROM devices_auditentry")  # no test may leave looks, nor delete them
@@ -190,8 +193,10 @@ def test_the_main_pages_have_no_barrier(live_server, fleet, themed, axe):
     phone = fleet.devices[0]
     for days in range(1, 4):
         measure(phone, NOW - days * DAY, build=f"V3.42{9 - days}", drain=4.0 + days, anrs=days)
+    make_api_token(fleet.program, Scope.READ, Scope.SYMBOLS)
+    get_or_create_ingest_key(fleet.program, label="firmware", now=NOW)
     pages = ("/", f"/issues/{issue.pk}/", "/symbols/", "/intake/", "/?q=nokey:")
-    for path in (*pages, f"/devices/{phone.pk}/"):
+    for path in (*pages, f"/devices/{phone.pk}/", "/settings/"):
         page.goto(f"{live_server.url}{path}")
         page.evaluate(axe)
         for width in (320, 1280):

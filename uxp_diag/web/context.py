@@ -34,9 +34,9 @@ PLACES = (
     Place("Vitals", "vitals", Scope.READ, ("/vitals/",)),
     Place("Intake", "intake", Scope.READ, ("/intake/",)),
     Place("Symbols", "debug_file_list", Scope.READ, ("/symbols/",)),
-    Place("Grouping", "grouping", Scope.TRIAGE, ("/settings/grouping/",)),
     Place("Your apps", "partner", Scope.PARTNER, ("/partner/",)),
     Place("Privacy", "privacy", Scope.PRIVACY, ("/privacy/",), Scope.ADMIN),
+    Place("Settings", "settings", Scope.READ, ("/settings/",)),
 )
 
 
