@@ -1,6 +1,7 @@
 #!/usr/bin/env python
 """Django's command line for the project."""
 
+import json
 import os
 import sys
 
@@ -8,9 +9,18 @@ import sys
 def main() -> None:
     """Run one management command."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "uxp_diag.settings")
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as problem:
+        if sys.argv[1:2] != ["doctor"]:
+            raise
+        finding = {"part": "configuration", "state": "failed", "seen": str(problem), "advice": ""}
+        line = f"failed   configuration  {problem}"
+        sys.stdout.write((json.dumps([finding]) if "--json" in sys.argv else line) + "\n")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -184,6 +184,23 @@ def applied_migrations(apps: Collection[str]) -> dict[str, str]:
     return dict(rows.order_by("name").values_list("app", "name"))
 
 
+def database_now() -> datetime:
+    """What time it is for the database."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("SELECT strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')")
+            return datetime.fromisoformat(cursor.fetchone()[0])
+        cursor.execute("SELECT clock_timestamp()")
+        return _zoned(cursor.fetchone()[0])  # type: ignore[no-any-return]
+
+
+def newest_migration_at() -> datetime | None:
+    """When the tables were last brought up to date."""
+    rows = MigrationRecorder(connection).migration_qs.order_by("-applied")
+    found: datetime | None = rows.values_list("applied", flat=True).first()
+    return found
+
+
 def lock_name(name: str, *, shared: bool = False) -> None:
     """Wait until nobody else in the database holds this name; kept to the transaction's end.
 

@@ -25,3 +25,12 @@ def find_erasure(request_id: uuid.UUID) -> ErasureState | None:
     if row is None:
         return None
     return ErasureState(row.pk, row.state, row.requested_at, row.finished_at, row.receipt)
+
+
+def newest_receipt() -> dict[str, Any] | None:
+    """The receipt that was signed last."""
+    signed = Erasure.objects.filter(finished_at__isnull=False, receipt__isnull=False)
+    found: dict[str, Any] | None = (
+        signed.order_by("-finished_at").values_list("receipt", flat=True).first()
+    )
+    return found
