@@ -21,7 +21,7 @@ from crashes.management.fleet.scenario import Plan, software_of
 from crashes.management.fleet.scene import API_LEVELS
 from crashes.stack import CrashKind
 
-DRAINING = ("Nokia X30 5G", 1.45)
+DRAINING = ("Nokia X30 5G", 2.4)
 """The model whose newest build drains more with the screen off, and how much more."""
 
 SLOW_CAMERA = ("HMD Skyline", 1.35)
