@@ -1,5 +1,6 @@
 """`releases/`, `releases/{id}/`, its verdict and decisions; `vitals/query/`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.utils import timezone
@@ -13,8 +14,8 @@ from crashes.selectors.releases import ReleaseSummary, get_release, list_release
 from crashes.services.releasing import ask_for_verdict, override_verdict
 from crashes.services.verdicts import Verdict
 from crashes.triage.query import BadQuery
-from devices.selectors.vital_series import GROUPS, query_vital
-from devices.vitals.catalog import DEVICE_VITALS
+from devices.selectors.vital_series import GROUPS, query_app_vital, query_vital
+from devices.vitals.catalog import APP_VITALS, DEVICE_VITALS, Vital
 from uxp_diag.api.problem import Problem
 from uxp_diag.roles import Scope
 
@@ -166,30 +167,43 @@ class VitalQueryView(StaffView):
     @extend_schema(
         operation_id="query_vitals",
         parameters=[
-            OpenApiParameter("metric", str, required=True, enum=list(DEVICE_VITALS)),
+            OpenApiParameter(
+                "metric", str, required=True, enum=list({**DEVICE_VITALS, **APP_VITALS})
+            ),
             OpenApiParameter("group", str, description=f"of {', '.join(GROUPS)}, by commas"),
             OpenApiParameter("q", str, description="`model:` and `os_build:` terms"),
+            OpenApiParameter(
+                "package", str, description="vitals of this app, grouped by `version_code`"
+            ),
             OpenApiParameter("days", int, description=f"how many, at most {_MOST_DAYS} [28]"),
         ],
         responses={200: VitalQuerySchema, 400: ProblemSchema},
     )
     def get(self, request: Request) -> Response:
         """A vital by group over the last days, with 95 % intervals."""
-        vital = DEVICE_VITALS.get(request.query_params.get("metric", ""))
-        if vital is None:
-            raise Problem(400, "bad_vital", f"`metric` is one of {', '.join(DEVICE_VITALS)}.")
+        package = request.query_params.get("package", "")
+        vital = _vital(request, APP_VITALS if package else DEVICE_VITALS)
+        names = ("version_code",) if package else GROUPS
         group = [name for name in request.query_params.get("group", "").split(",") if name]
-        if not set(group) <= set(GROUPS):
-            raise Problem(400, "bad_group", f"`group` is made of {', '.join(GROUPS)}.")
-        points = query_vital(
-            viewer=viewer_in(request),
-            vital=vital,
-            group=group,
-            filters=_filters(request),
-            last=timezone.now().date(),
-            days=_days(request),
-            daily=False,
-        )
+        if package and not group:
+            group = ["version_code"]
+        if not set(group) <= set(names):
+            raise Problem(400, "bad_group", f"`group` is made of {', '.join(names)}.")
+        viewer, last, days = viewer_in(request), timezone.now().date(), _days(request)
+        filters = _filters(request)
+        if package:
+            if any(filters.values()):
+                raise Problem(
+                    400, "bad_query", "What apps did is kept by version only; leave `q` out."
+                )
+            points = query_app_vital(
+                viewer=viewer, vital=vital, package=package, last=last, days=days, by_version=True
+            )
+        else:
+            points = query_vital(
+                viewer=viewer, vital=vital, group=group, filters=filters, last=last, days=days,
+                daily=False,
+            )  # fmt: skip
         results = []
         for point in points:
             found = point.estimate
@@ -216,6 +230,13 @@ class VitalQueryView(StaffView):
                 "results": results,
             }
         )
+
+
+def _vital(request: Request, catalog: Mapping[str, Vital]) -> Vital:
+    vital = catalog.get(request.query_params.get("metric", ""))
+    if vital is None:
+        raise Problem(400, "bad_vital", f"`metric` is one of {', '.join(catalog)}.")
+    return vital
 
 
 def _filters(request: Request) -> dict[str, Any]:

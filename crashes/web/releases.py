@@ -1,6 +1,4 @@
-"""Releases with their verdicts, models by build, and vitals over time."""
-
-from typing import Any
+"""Releases with their verdicts, and models by build."""
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -18,20 +16,16 @@ from crashes.selectors.releases import (
 )
 from crashes.services.releasing import ask_for_verdict, override_verdict
 from crashes.services.verdicts import Verdict
-from crashes.web.bands import adoption_line, effect_bar, vital_line
-from devices.selectors.vital_series import GROUPS, LEAST_DEVICES, query_vital
-from devices.vitals.catalog import DEVICE_VITALS, Worse
+from crashes.web.bands import adoption_line, effect_bar
 from devices.web.access import StaffRequest, needs
 from uxp_diag.roles import Scope
 
-_DAYS = 42
 _WORDS = {
     "promote": "Promote",
     "hold": "Hold",
     "halt": "Halt",
     "insufficient_data": "Not enough data",
 }
-_GROUP_WORDS = {"model": "Model", "os_build": "OS build", "mcc": "Country"}
 _WORST_FIRST = ("halt", "hold", "insufficient_data", "promote")
 
 
@@ -116,43 +110,6 @@ def release_decide(request: StaffRequest, release_id: int) -> HttpResponse:
         )
         messages.success(request, "The decision is on record under your name.")
     return redirect("release_detail", release.id)
-
-
-@require_safe
-@needs(Scope.READ)
-def vital_page(request: StaffRequest) -> HttpResponse:
-    """One vital: over time, and by model, build or country."""
-    vital = DEVICE_VITALS.get(request.GET.get("metric", ""), next(iter(DEVICE_VITALS.values())))
-    group = request.GET.get("group", "")
-    group = group if group in GROUPS else GROUPS[0]
-    filters = {name: [request.GET[name]] for name in GROUPS if request.GET.get(name)}
-    asked: dict[str, Any] = {
-        "viewer": request.viewer,
-        "vital": vital,
-        "filters": filters,
-        "last": timezone.now().date(),
-        "days": _DAYS,
-    }
-    series = query_vital(**asked, group=[], daily=True)
-    slices = query_vital(**asked, group=[group], daily=False)
-    sign = -1 if vital.worse is Worse.DOWN else 1
-    slices.sort(
-        key=lambda it: (it.estimate is None, -sign * it.estimate.value if it.estimate else 0)
-    )
-    context = {
-        "vital": vital,
-        "vitals": list(DEVICE_VITALS.values()),
-        "group": group,
-        "groups": list(_GROUP_WORDS.items()),
-        "group_word": _GROUP_WORDS[group],
-        "filters": filters,
-        "line": vital_line(series),
-        "series": series,
-        "slices": slices,
-        "least": LEAST_DEVICES,
-        "days": _DAYS,
-    }
-    return render(request, "crashes/vitals.html", context)
 
 
 @require_safe

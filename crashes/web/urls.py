@@ -18,6 +18,7 @@ from crashes.web import (
     settings,
     symbols,
     triage,
+    vitals,
 )
 from uxp_diag import converters  # noqa: F401  registers `sha256`
 
@@ -59,12 +60,12 @@ urlpatterns = [
     path("releases/<int:release_id>/", releases.release_detail, name="release_detail"),
     path("releases/<int:release_id>/decide/", releases.release_decide, name="release_decide"),
     path("metrics", metrics.metrics),
-    path("vitals/", releases.vital_page, name="vitals"),
     path("settings/", settings.settings, name="settings"),
     path("settings/tokens/make/", settings.make_token, name="token_make"),
     path("settings/tokens/<int:token_id>/revoke/", settings.revoke_token, name="token_revoke"),
     path("settings/keys/make/", settings.make_key, name="key_make"),
     path("settings/keys/<int:key_id>/revoke/", settings.revoke_key, name="key_revoke"),
+    path("vitals/", vitals.vital_page, name="vitals"),
     path("settings/grouping/", grouping.grouping, name="grouping"),
     path("settings/grouping/<int:proposal_id>/apply/", grouping.apply, name="grouping_apply"),
     path("settings/grouping/<int:proposal_id>/discard/", grouping.discard, name="grouping_discard"),

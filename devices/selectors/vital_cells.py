@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from django.db.models import Min, Sum
 
 from devices.models import Device, VitalCell, VitalMark
+from devices.selectors.vital_series import LEAST_DEVICES
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,11 @@ class AdoptionDay:
     day: date
     devices: int
     of: int
+
+    @property
+    def is_told(self) -> bool:
+        """Whether so many devices had the build that their number may be shown."""
+        return self.devices >= LEAST_DEVICES
 
 
 def list_adoption(

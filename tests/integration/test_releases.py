@@ -73,7 +73,14 @@ def send_fleet(send, key, *, devices=80, drain=1.0, seed=1):
                         ),
                     },
                     "counters": {"java_crashes": int(rng.random() < 0.3), "anrs": 0},
-                    "apps": [{"package": "a.b", "cold_start_ms": [rng.lognormvariate(6.4, 0.2)]}],
+                    "apps": [
+                        {
+                            "package": "a.b",
+                            "version_code": 7 + is_new,
+                            "cold_start_ms": [rng.lognormvariate(6.4, 0.2)],
+                        },
+                        *([{"package": "of.one", "version_code": 1}] if not number else []),
+                    ],
                 }
             )
         body = "\n".join(map(json.dumps, rows)).encode()
@@ -229,11 +236,19 @@ def test_the_api_tells_verdicts_and_vitals_with_intervals(halted, client):
     assert [row["group"] for row in by_build["results"]] == [{"os_build": "V3.270"}]
     assert by_build["results"][0]["value"] > 1.5 * by_model[0]["value"]
     assert all(row["state"] == "ok" for row in by_country)
+    address_of_apps = "/api/v1/vitals/query/?metric=cold_start_ms&days=60&package="
+    by_version = client.get(f"{address_of_apps}a.b", headers=reader).json()["results"]
+    assert [row["group"]["version_code"] for row in by_version] == ["7", "8"]
+    assert all(row["low"] < row["value"] < row["high"] for row in by_version)
+    assert client.get(f"{address_of_apps}of.one", headers=reader).json()["results"] == []
     VitalCell.objects.update(devices=9)
     for row in client.get(f"{address}model", headers=reader).json()["results"]:
         assert (row["state"], row["value"], row["devices"]) == ("not_enough_data", None, None)
     for wrong, code in (("metric=x", "bad_vital"), ("metric=wakeups&group=imei", "bad_group"),
                         ("metric=wakeups&q=kind:anr", "bad_query"),
+                        ("metric=wakeups&package=a.b", "bad_vital"),
+                        ("metric=slow_frames&package=a.b&group=model", "bad_group"),
+                        ("metric=slow_frames&package=a.b&q=model:x", "bad_query"),
                         ("metric=wakeups&days=0", "bad_limit")):  # fmt: skip
         answer = client.get(f"/api/v1/vitals/query/?{wrong}", headers=reader)
         assert (answer.status_code, answer.json()["code"]) == (400, code)
@@ -254,6 +269,15 @@ def test_the_pages_show_the_verdict_its_reason_and_every_slice(halted, client):
     assert "verdict-halt" in models.content.decode()
     assert "Nokia X30 5G" in vitals.content.decode()
     assert '<path class="band"' in vitals.content.decode()
+    narrow = client.get("/vitals/?metric=wakeups&model=HMD+Fusion&mcc=244&days=7").content.decode()
+    assert '<option value="HMD Fusion" selected>' in narrow
+    assert '<option value="244" selected>Finland 244</option>' in narrow
+    assert '<option value="7" selected>' in narrow
+    app = client.get("/vitals/?metric=cold_start_ms&package=a.b").content.decode()
+    assert '<th scope="row">8</th>' in app
+    rare = client.get("/vitals/?metric=cold_start_ms&package=of.one").content.decode()
+    assert "no day with 20 devices" in rare
+    assert '<option value="of.one"' not in client.get("/vitals/").content.decode()
 
     client.post(f"{address}decide/", {"verdict": "promote", "reason": "<b>known</b>"})
     decided = client.get(address).content.decode()
