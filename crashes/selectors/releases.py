@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Sum
 
 from crashes.models import Issue, IssueTally, Release, VerdictOverride, VerdictSnapshot
-from devices.selectors.vital_cells import AdoptionDay, list_adoption
+from devices.selectors.vital_cells import AdoptionDay, count_device_days, list_adoption, list_told
 from uxp_diag.viewer import Viewer
 
 MOST_RELEASES = 200
@@ -135,31 +135,54 @@ def release_adoption(*, release: ReleaseSummary, today: date) -> list[AdoptionDa
 
 @dataclass(frozen=True, slots=True)
 class BuildIssue:
-    """An issue on a build and on the one before: reports on each."""
+    """An issue on a build and on another: reports, and reports per 1,000 device-days.
+
+    A rate is None where too few devices sent vitals to know the exposure.
+    """
 
     id: int
     signature: str
     kind: str
     here: int
     before: int
+    rate_here: float | None
+    rate_before: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class BuildIssues:
-    """What a build brought, made worse, and ended, by reports; the largest first."""
+    """What a build brought, made worse, and ended, by reports; the largest first.
 
+    The device-days are those that sent vitals, 0 for fewer than 20 devices.
+    """
+
+    other: str
+    here_days: int
+    before_days: int
     new: list[BuildIssue]
     worse: list[BuildIssue]
     gone: list[BuildIssue]
 
 
-def build_issues(*, release: ReleaseSummary, reports_ratio: float) -> BuildIssues:
-    """Issues of a build against those of its predecessor.
+def list_told_models(*, releases: Sequence[ReleaseSummary]) -> set[tuple[int, str, str]]:
+    """Program, build and model wherever 20 devices had it on one day: whose numbers are shown."""
+    return list_told(
+        program_ids={it.program_id for it in releases}, os_builds={it.os_build for it in releases}
+    )
 
-    `reports_ratio` is the exposure (device-days) on the build over that on the one before. New:
-    never on the build before. Worse: twice as many as the exposure explains, and ten at least.
-    Gone: the exposure would explain five reports, and there is none.
+
+def build_issues(*, release: ReleaseSummary, other: str) -> BuildIssues:
+    """Issues of a build against those of another one, over all their reports.
+
+    New: never on the other build. Worse: twice as many as the exposure (device-days that sent
+    vitals) explains, and ten at least. Gone: the exposure would explain five reports, and there is
+    none. Where an exposure is not known, they count as equal.
     """
+    here_days, before_days = (
+        count_device_days(program_id=release.program_id, os_build=it) if it else 0
+        for it in (release.os_build, other)
+    )
+    reports_ratio = here_days / before_days if here_days and before_days else 1.0
     tallies = IssueTally.objects.filter(
         issue__program_id=release.program_id, issue__merged_into=None
     )
@@ -169,7 +192,7 @@ def build_issues(*, release: ReleaseSummary, reports_ratio: float) -> BuildIssue
         return {issue: count for issue, count in rows.values_list("issue", "n") if count}
 
     here = counts(release.os_build)
-    before = counts(release.previous) if release.previous else {}
+    before = counts(other) if other else {}
     new = {it: n for it, n in here.items() if it not in before}
     worse = {
         it: n
@@ -179,14 +202,15 @@ def build_issues(*, release: ReleaseSummary, reports_ratio: float) -> BuildIssue
     gone = {it: n for it, n in before.items() if it not in here and n * reports_ratio >= 5}  # noqa: PLR2004
     parts = [sorted(part, key=lambda it: (-part[it], it))[:_ISSUES] for part in (new, worse, gone)]
     issues = Issue.objects.in_bulk([it for part in parts for it in part])
-    return BuildIssues(
-        *(
-            [
-                BuildIssue(
-                    it, issues[it].signature, issues[it].kind, here.get(it, 0), before.get(it, 0)
-                )
-                for it in part
-            ]
-            for part in parts
+
+    def rate(count: int, days: int) -> float | None:
+        return 1_000 * count / days if days else None
+
+    def row(it: int) -> BuildIssue:
+        one, two = here.get(it, 0), before.get(it, 0)
+        issue = issues[it]
+        return BuildIssue(
+            it, issue.signature, issue.kind, one, two, rate(one, here_days), rate(two, before_days)
         )
-    )
+
+    return BuildIssues(other, here_days, before_days, *([row(it) for it in part] for part in parts))

@@ -12,6 +12,7 @@ from devices.vitals.catalog import Vital
 
 WIDTH, HEIGHT = 640, 120
 _MOST = math.log(2)
+_MIDDLE = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,13 @@ class EffectBar:
     x: float
     low: float
     width: float
+
+    @property
+    def leans(self) -> str:
+        """`worse` or `better` where the whole interval is, else ""."""
+        if self.low > _MIDDLE:
+            return "worse"
+        return "better" if self.low + self.width < _MIDDLE else ""
 
 
 @dataclass(frozen=True, slots=True)

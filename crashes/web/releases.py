@@ -1,5 +1,7 @@
 """Releases with their verdicts, and models by build."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -8,10 +10,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from crashes.selectors.cures import list_cures
 from crashes.selectors.releases import (
+    ReleaseSummary,
     build_issues,
     get_release,
     list_overrides,
     list_releases,
+    list_told_models,
     release_adoption,
 )
 from crashes.services.releasing import ask_for_verdict, override_verdict
@@ -26,6 +30,13 @@ _WORDS = {
     "halt": "Halt",
     "insufficient_data": "Not enough data",
 }
+_VITALS = {
+    "crash": "crash_rate",
+    "anr": "anr_rate",
+    "drain": "drain_screen_off",
+    "cold": "cold_start_ms",
+}
+"""The vital of the explorer that is nearest to a metric of the engine."""
 _WORST_FIRST = ("halt", "hold", "insufficient_data", "promote")
 
 
@@ -37,14 +48,13 @@ def release_list(request: StaffRequest) -> HttpResponse:
     rows = []
     for release in list_releases(viewer=request.viewer):
         adoption = release_adoption(release=release, today=today)
+        latest = adoption[-1] if adoption else None
         rows.append(
             {
                 "release": release,
                 "word": _WORDS[release.verdict],
-                "latest": adoption[-1] if adoption else None,
-                "part": adoption[-1].devices / adoption[-1].of
-                if adoption and adoption[-1].of
-                else None,
+                "part": latest.devices / latest.of if latest and latest.is_told else None,
+                "worst": _worst(release),
             }
         )
     return render(request, "crashes/release_list.html", {"rows": rows})
@@ -57,23 +67,35 @@ def release_detail(request: StaffRequest, release_id: int) -> HttpResponse:
     release = get_release(viewer=request.viewer, release_id=release_id)
     now = timezone.now()
     adoption = release_adoption(release=release, today=now.date())
-    here = sum(day.devices for day in adoption)
-    before = sum(day.of - day.devices for day in adoption)
-    issues = build_issues(release=release, reports_ratio=here / before if before else 1.0)
+    others = [
+        it for it in list_releases(viewer=request.viewer)
+        if it.program_id == release.program_id and it.id != release.id
+    ]  # fmt: skip
+    asked = request.GET.get("against", "")
+    against = next((it for it in others if str(it.id) == asked), None)
+    issues = build_issues(release=release, other=against.os_build if against else release.previous)
+    told = {model for *_, model in list_told_models(releases=[release])}
     context = {
         "release": release,
         "word": _WORDS[release.verdict],
         "judged_word": _WORDS[release.judged],
         "now": now,
-        "metrics": [{"metric": it, "bar": effect_bar(it)} for it in release.metrics],
+        "metrics": _metric_rows(release, against),
+        "against": against,
+        "others": others,
+        "issues": issues,
+        "is_told": bool(told) or any(it.is_told for it in adoption),
         "models": [
-            {"model": it, "word": _WORDS[it["verdict"]]}
-            for it in (release.snapshot.by_model if release.snapshot else [])
+            _model_row(release, it, is_told=it["model"] in told)
+            for it in sorted(
+                release.snapshot.by_model if release.snapshot else [],
+                key=lambda it: (_WORST_FIRST.index(it["verdict"]), it["model"]),
+            )
         ],
         "issue_lists": [
-            ("New on this build", issues.new),
-            ("Worse on this build", issues.worse),
-            ("Gone with this build", issues.gone),
+            ("Not on the other build" if against else "New on this build", issues.new),
+            ("Worse than on the other build" if against else "Worse on this build", issues.worse),
+            ("Only on the other build" if against else "Gone with this build", issues.gone),
         ],
         "cures": list_cures(viewer=request.viewer, fixed_in=release.os_build),
         "adoption": adoption,
@@ -115,11 +137,58 @@ def release_decide(request: StaffRequest, release_id: int) -> HttpResponse:
 @require_safe
 @needs(Scope.READ)
 def model_list(request: StaffRequest) -> HttpResponse:
-    """Each model on each release, the worst first."""
-    rows = [
-        {"release": release, "model": it, "word": _WORDS[it["verdict"]]}
-        for release in list_releases(viewer=request.viewer)
-        for it in (release.snapshot.by_model if release.snapshot else [])
-    ]
+    """Each model with its newest release that says something, the worst first; older ones folded."""
+    releases = list_releases(viewer=request.viewer)
+    told = list_told_models(releases=releases)
+    by_model: dict[str, list[dict[str, Any]]] = {}
+    for release in releases:
+        for it in release.snapshot.by_model if release.snapshot else []:
+            is_told = (release.program_id, release.os_build, it["model"]) in told
+            by_model.setdefault(it["model"], []).append(_model_row(release, it, is_told=is_told))
+    rows = []
+    for found in by_model.values():
+        newest = next((it for it in found if it["says"]), found[0])
+        rows.append({**newest, "older": [it for it in found if it is not newest]})
     rows.sort(key=lambda it: (_WORST_FIRST.index(it["model"]["verdict"]), it["model"]["model"]))
     return render(request, "crashes/model_list.html", {"rows": rows})
+
+
+def _model_row(release: ReleaseSummary, model: dict[str, Any], *, is_told: bool) -> dict[str, Any]:
+    """One model of one release. Effects are left out where too few devices had the build."""
+    metrics = [
+        {"metric": it, "bar": effect_bar(it) if is_told else None, "vital": _VITALS[it["metric"]]}
+        for it in model["metrics"]
+    ]
+    says = model["verdict"] != "insufficient_data" or any(it["bar"] for it in metrics)
+    return {
+        "release": release,
+        "model": model,
+        "word": _WORDS[model["verdict"]],
+        "metrics": metrics,
+        "is_told": is_told,
+        "says": says,
+    }
+
+
+def _metric_rows(release: ReleaseSummary, against: ReleaseSummary | None) -> list[dict[str, Any]]:
+    others = {it["metric"]: it for it in against.metrics} if against else {}
+    return [
+        {
+            "metric": it,
+            "bar": effect_bar(it),
+            "vital": _VITALS[it["metric"]],
+            "other": others.get(it["metric"]),
+            "other_bar": effect_bar(others[it["metric"]]) if it["metric"] in others else None,
+        }
+        for it in release.metrics
+    ]
+
+
+def _worst(release: ReleaseSummary) -> dict[str, Any] | None:
+    """The worst metric with its interval: of the alert's place, if there is an alert."""
+    worst = release.worst
+    if worst is None:
+        return None
+    shown = worst["alert"] or worst
+    return {"label": worst["label"], "where": shown.get("where", ""), "metric": shown,
+            "bar": effect_bar(shown)}  # fmt: skip

@@ -90,3 +90,18 @@ def list_adoption(
         total[0] += count if build == os_build else 0
         total[1] += count
     return [AdoptionDay(day, *totals[day]) for day in sorted(totals)]
+
+
+def list_told(*, program_ids: Iterable[int], os_builds: Iterable[str]) -> set[tuple[int, str, str]]:
+    """Program, build and model wherever enough devices had the build on one day to be told of."""
+    cells = VitalCell.objects.filter(program_id__in=program_ids, os_build__in=os_builds)
+    per_day = cells.values("program_id", "os_build", "model", "day").annotate(n=Sum("devices"))
+    told = per_day.filter(n__gte=LEAST_DEVICES)
+    return set(told.values_list("program_id", "os_build", "model").distinct())
+
+
+def count_device_days(*, program_id: int, os_build: str) -> int:
+    """Device-days of a build that sent vitals; 0 where too few devices did on every day."""
+    cells = VitalCell.objects.filter(program_id=program_id, os_build=os_build)
+    per_day = [it["n"] for it in cells.values("day").annotate(n=Sum("devices"))]
+    return sum(per_day) if max(per_day, default=0) >= LEAST_DEVICES else 0

@@ -279,6 +279,21 @@ def test_the_pages_show_the_verdict_its_reason_and_every_slice(halted, client):
     assert "no day with 20 devices" in rare
     assert '<option value="of.one"' not in client.get("/vitals/").content.decode()
 
+    assert "effect-worse" in models.content.decode()
+    other = halted["V2.120"]
+    compared = client.get(f"{address}?against={other.id}").content.decode()
+    assert f'<option value="{other.id}" selected>' in compared
+    assert "against its own builds before" in compared
+    days = '<td class="num">40</td>'
+    assert days in detail.content.decode()
+    VitalCell.objects.update(devices=9)
+    few, few_models = (client.get(it).content.decode() for it in (address, "/models/"))
+    assert days not in few
+    assert "fewer than 20 devices" in few
+    assert "fewer than 20 devices" in few_models
+    assert "effect-worse" not in few_models
+    assert 'class="part"' not in client.get("/releases/").content.decode()
+
     client.post(f"{address}decide/", {"verdict": "promote", "reason": "<b>known</b>"})
     decided = client.get(address).content.decode()
     assert "&lt;b&gt;known&lt;/b&gt;" in decided
